@@ -1,0 +1,61 @@
+"""dopt: rewrites a Dockerfile into what an expert would have written for the same project.
+
+    >>> import optimizer
+    >>> result = optimizer.optimize("FROM alpine\\nRUN mkdir /a\\nRUN mkdir /b\\n")
+    >>> print(result.text, end="")
+    FROM alpine
+    RUN mkdir /a \\
+        && mkdir /b
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optimizer.engine import Options, Refused, Result, Rewrite, run
+from optimizer.passes import PASSES, Safety
+from optimizer.syntax import Dockerfile, Problem, decode, parse
+
+if TYPE_CHECKING:
+    from dockerfile_parse import DockerfileParser
+
+    from optimizer.context.folder import BuildContext
+
+__version__ = "0.1.0"
+__all__ = ["PASSES", "Dockerfile", "Options", "Problem", "Refused", "Result", "Rewrite", "Safety", "optimize", "parse"]
+
+
+def optimize(
+    source: str | bytes | DockerfileParser, *, context: str | Path | BuildContext | None = None, config: Options | None = None
+) -> Result:
+    """Rewrite a Dockerfile.
+
+    Args:
+        source: Its text or bytes, or a ``dockerfile_parse.DockerfileParser`` that holds it.
+        context: The folder that is built, or an opened ``BuildContext``. Without one, only what the text alone
+            proves is done.
+        config: What may be done; the default is every pass, safe changes only, the last stage.
+
+    Returns:
+        The new text with every rewrite and its evidence and every refusal and its reason. A Dockerfile that BuildKit
+        rejects comes back unchanged, with ``problems``.
+
+    Raises:
+        optimizer.context.ContextError: The context is not a folder that can be read.
+    """
+    from optimizer.engine.interchange import from_dockerfile_parser, is_dockerfile_parser
+
+    if isinstance(source, bytes):
+        text = decode(source)
+    elif isinstance(source, str):
+        text = source
+    elif is_dockerfile_parser(source):
+        text = from_dockerfile_parser(source)
+    else:
+        raise TypeError(f"a Dockerfile's text, bytes or DockerfileParser, not {type(source).__name__}")
+    if isinstance(context, str | Path):
+        from optimizer.context.folder import BuildContext
+
+        context = BuildContext.open(Path(context))
+    return run(text, context, config or Options())

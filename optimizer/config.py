@@ -1,0 +1,167 @@
+"""Settings out of ``dopt.toml`` or ``[tool.dopt]`` in ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optimizer.files import InputError
+from optimizer.passes import PASSES
+
+if TYPE_CHECKING:
+    from e2b_dockerfile_utils import PatternMatcher
+
+FILES = ("dopt.toml", "pyproject.toml")
+_KINDS = {"select": list, "ignore": list, "unsafe": bool, "target": str, "context": str, "exclude": list}
+_SAID = {list: "a list of strings", bool: "true or false", str: "a string"}
+_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a configuration file says; None where it says nothing.
+
+    Args:
+        path: The file, None when there is none.
+        select: Names of the passes to run.
+        ignore: Names of the passes to leave out.
+        unsafe: Whether changes that rest on an assumption are made.
+        target: The stage that is built.
+        context: The folder that is built, relative to the file's folder.
+        exclude: Files left out when folders are searched: patterns as in ``.dockerignore``, relative to the file's folder.
+    """
+
+    path: Path | None = None
+    select: frozenset[str] | None = None
+    ignore: frozenset[str] | None = None
+    unsafe: bool | None = None
+    target: str | None = None
+    context: str | None = None
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def context_folder(self) -> Path | None:
+        """The folder that is built, None when the file does not say."""
+        return None if self.context is None or self.path is None else self.path.parent / self.context
+
+    def excludes(self, file: Path) -> bool:
+        """Whether a file is left out when folders are searched."""
+        if self.path is None or not self.exclude:
+            return False
+        relative = os.path.relpath(file, self.path.parent).replace(os.sep, "/")
+        return not relative.startswith("../") and bool(self._matcher.matches(relative))
+
+    @cached_property
+    def _matcher(self) -> PatternMatcher:
+        from e2b_dockerfile_utils import PatternMatcher
+
+        return PatternMatcher(list(self.exclude))
+
+
+@dataclass
+class Configs:
+    """The configuration of each folder, read once. ``only`` is one given on the command line, which holds everywhere."""
+
+    only: Config | None = None
+    _known: dict[Path, Config] = field(default_factory=dict)
+
+    def of(self, folder: Path, limit: Path) -> Config:
+        """The nearest configuration at or above a folder.
+
+        Args:
+            folder: An absolute folder.
+            limit: The outermost folder to look in.
+
+        Raises:
+            InputError: The file is no TOML, or holds an unknown key, a wrong type or the name of no pass.
+        """
+        if self.only is not None:
+            return self.only
+        if folder not in self._known:
+            config = next((c for name in FILES if (c := load(folder / name)) is not None), None)
+            if config is None:
+                config = self.of(folder.parent, limit) if folder != limit and folder.is_relative_to(limit) else Config()
+            self._known[folder] = config
+        return self._known[folder]
+
+
+def load(path: Path) -> Config | None:
+    """The configuration in a file; None when there is no such file, or for a ``pyproject.toml`` without ``[tool.dopt]``.
+
+    Raises:
+        InputError: See ``Configs.of``.
+    """
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(str(path), (error.strerror or str(error)).lower()) from error
+    in_pyproject = path.name == "pyproject.toml"
+    if in_pyproject and b"dopt" not in data:
+        return None  # most have nothing to say, and reading TOML takes time
+    table: Any = _table(path, data)
+    if in_pyproject:
+        table = table.get("tool", {}).get("dopt")
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise InputError(str(path), "'tool.dopt' must be a table")
+    return _config(path, table)
+
+
+def _table(path: Path, data: bytes) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), "not UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        place = _PLACE.search(message)
+        reason = _PLACE.sub("", message)
+        raise InputError(str(path), f"no TOML: {reason}", *(int(number) for number in place.groups()) if place else ()) from error
+
+
+def _config(path: Path, table: Mapping[str, Any]) -> Config:
+    for key, value in table.items():
+        kind = _KINDS.get(key)
+        if kind is None:
+            raise InputError(str(path), f"unknown key '{key}'{near(key, _KINDS)}")
+        if not isinstance(value, kind) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
+            raise InputError(str(path), f"'{key}' must be {_SAID[kind]}")
+    names: dict[str, frozenset[str] | None] = {}
+    for key in ("select", "ignore"):
+        names[key] = frozenset(table[key]) if key in table else None
+        for name in table.get(key, ()):
+            if (wrong := unknown_pass(name)) is not None:
+                raise InputError(str(path), f"'{key}': {wrong}")
+    config = Config(
+        path.absolute(), names["select"], names["ignore"], table.get("unsafe"), table.get("target"), table.get("context"),
+        tuple(table.get("exclude", ())),
+    )  # fmt: skip
+    try:
+        config.excludes(path)
+    except ValueError as error:
+        raise InputError(str(path), f"'exclude': {error}") from error
+    return config
+
+
+def unknown_pass(name: str) -> str | None:
+    """What to say about the name of a pass that there is not, None for one that there is."""
+    names = [each.name for each in PASSES]
+    return None if name in names else f"unknown pass '{name}'{near(name, names)}"
+
+
+def near(word: str, options: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the option that a word is most like, empty when it is like none."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word.lower(), options, 1, 0.6)
+    return f" (did you mean '{found[0]}'?)" if found else ""

@@ -1,0 +1,355 @@
+"""A Go module: its go.mod, and what its source imports, starts, reads, writes and listens on.
+
+Source is read as text in which comments are gone and every string literal is replaced by its number, so that nothing
+inside a comment or a string can be taken for code.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from optimizer.context.commands import command_programs
+from optimizer.context.folder import BuildContext
+from optimizer.context.places import HOLE, Place, Unknown, join, resolve
+from optimizer.context.scopes import Value
+
+_TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|'(?:\\.|[^'\\\n])+'", re.DOTALL)
+_OTHER_SYSTEM = re.compile(r"_(windows|darwin|freebsd|netbsd|openbsd|plan9|solaris|js|wasip1|android|ios|aix)(_\w+)?\.go$")
+_READ: dict[str, dict[str, int | None]] = {
+    "os": {"ReadFile": 0, "Open": 0, "ReadDir": 0, "DirFS": 0, "Stat": 0, "Lstat": 0},
+    "io/ioutil": {"ReadFile": 0, "ReadDir": 0},
+    "net/http": {"Dir": 0, "ServeFile": 2},
+    "html/template": {"ParseFiles": None, "ParseGlob": None}, "text/template": {"ParseFiles": None, "ParseGlob": None},
+    "crypto/tls": {"LoadX509KeyPair": 0},
+}  # fmt: skip
+_WRITTEN: dict[str, dict[str, int | None]] = {
+    "os": {"Create": 0, "WriteFile": 0, "Remove": 0, "RemoveAll": 0, "Rename": 1, "Truncate": 0, "Chmod": 0, "Mkdir": 0, "MkdirAll": 0},
+    "io/ioutil": {"WriteFile": 0},
+}
+_STARTED = {
+    "os/exec": {"Command": 0, "CommandContext": 1, "LookPath": 0}, "os": {"StartProcess": 0}, "syscall": {"Exec": 0, "ForkExec": 0},
+}  # fmt: skip
+_LISTENED: dict[str, dict[str, int | None]] = {
+    "net/http": {"ListenAndServe": 0, "ListenAndServeTLS": 0},
+    "net": {"Listen": 1, "ListenPacket": 1},
+    "crypto/tls": {"Listen": 1},
+}
+_READ_METHODS: dict[str, int | None] = {
+    "ParseFiles": None,
+    "ParseGlob": None,
+    "LoadHTMLGlob": None,
+    "LoadHTMLFiles": None,
+    "Static": 1,
+    "StaticFile": 1,
+}
+_TLS = {
+    "net/http": ("Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "NewRequest", "NewRequestWithContext",
+    "Transport", "DefaultTransport"),
+    "crypto/tls": ("Dial", "DialWithDialer", "Client", "Dialer"), "crypto/x509": ("SystemCertPool",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GoRequire:
+    """One required module. indirect: only needed by other modules."""
+
+    path: str
+    version: str
+    indirect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GoReplace:
+    """One `replace`. folder: the local folder, relative to the context ("../x" when outside), None for another module."""
+
+    path: str
+    target: str
+    folder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GoModule:
+    """A Go module; each tuple is sorted and has no doubles. Tests, files for other systems and vendor/ are left out.
+
+    folder: where go.mod lies; path: its module path; go: the version of the `go` line; vendor: vendor/modules.txt is
+    there; sum: go.sum is; cgo: files with `import "C"`; main_packages: folders of programs; embeds: the paths in the
+    context that //go:embed patterns match, as written, relative to the context; imports: packages of all files; programs,
+    read, written, ports: as the source names them, in literals; time_zones: time.LoadLocation is used without time/tzdata;
+    tls_client: an HTTP or TLS client is used; unknown: what is computed. Required modules are not looked into.
+    """
+
+    folder: str
+    path: str | None
+    go: str | None
+    toolchain: str | None
+    requires: tuple[GoRequire, ...]
+    replaces: tuple[GoReplace, ...]
+    vendor: bool
+    sum: bool
+    cgo: tuple[str, ...] = ()
+    main_packages: tuple[str, ...] = ()
+    embeds: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    read: tuple[Place, ...] = ()
+    written: tuple[Place, ...] = ()
+    ports: tuple[int, ...] = ()
+    time_zones: bool = False
+    tls_client: bool = False
+    unknown: tuple[Unknown, ...] = ()
+
+    def unknown_about(self, *about: str) -> tuple[Unknown, ...]:
+        """The unknowns of some kinds, such as "program" or "write"; a file that cannot be read is one of every kind."""
+        return tuple(item for item in self.unknown if item.about in (*about, "syntax", "context"))
+
+
+@dataclass
+class _Findings:
+    cgo: set[str] = field(default_factory=set)
+    mains: set[str] = field(default_factory=set)
+    embeds: set[str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)
+    programs: set[str] = field(default_factory=set)
+    read: set[Place] = field(default_factory=set)
+    written: set[Place] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+    unknown: set[Unknown] = field(default_factory=set)
+    zones: bool = False
+    tls: bool = False
+
+
+def go_module(context: BuildContext, folder: str = ".") -> GoModule | None:
+    """Read the Go module of a folder; None when it has no go.mod."""
+    folder = posixpath.normpath(folder)
+    text = context.read_text(posixpath.join(folder, "go.mod"))
+    if text is None:
+        return None
+    found = _Findings()
+    if context.truncated:
+        found.unknown.add(Unknown("context", folder, "has too many files to list"))
+    nested = [posixpath.dirname(f) for f in context.under(folder) if f.endswith("/go.mod") and posixpath.dirname(f) != folder]
+    for path in context.under(folder):
+        parts = posixpath.relpath(path, folder).split("/")
+        skipped = any(part in ("vendor", "testdata") or part.startswith(("_", ".")) for part in parts[:-1])
+        if not path.endswith(".go") or path.endswith("_test.go") or skipped or _OTHER_SYSTEM.search(path):
+            continue
+        if not any(path.startswith(f"{other}/") for other in nested):
+            source = context.read_text(path)
+            if source is None:
+                found.unknown.add(Unknown("context", path, "cannot be read as text"))
+            else:
+                _File(path, source).add_to(found)
+    directives = list(_directives(text))
+    one = {words[0]: words[1].strip('"') for words in directives if len(words) == 2}
+    requires = {GoRequire(w[1].strip('"'), w[2], w[-1] == "//indirect") for w in directives if w[0] == "require" and len(w) >= 3}
+    return GoModule(
+        folder, one.get("module"), one.get("go"), one.get("toolchain"),
+        tuple(sorted(requires, key=lambda require: require.path)), tuple(_replaces(folder, directives)),
+        context.exists(posixpath.join(folder, "vendor/modules.txt")), context.exists(posixpath.join(folder, "go.sum")),
+        tuple(sorted(found.cgo)), tuple(sorted(found.mains)), tuple(sorted(found.embeds)), tuple(sorted(found.imports)),
+        tuple(sorted(found.programs)), tuple(sorted(found.read)), tuple(sorted(found.written)), tuple(sorted(found.ports)),
+        found.zones, found.tls, tuple(sorted(found.unknown)),
+    )  # fmt: skip
+
+
+def _directives(text: str) -> Iterable[list[str]]:
+    """The lines of go.mod as words, the keyword of a block in front of each of its lines."""
+    block = ""
+    for line in text.splitlines():
+        indirect = re.search(r"//\s*indirect\b", line)
+        words = re.sub(r"//.*", "", line).split()
+        if not words:
+            continue
+        if block:
+            if words == [")"]:
+                block = ""
+                continue
+            words.insert(0, block)
+        elif words[-1] == "(":
+            block = words[0]
+            continue
+        yield [*words, "//indirect"] if indirect else words
+
+
+def _replaces(folder: str, directives: Iterable[list[str]]) -> Iterable[GoReplace]:
+    for words in directives:
+        if words[0] == "replace" and "=>" in words:
+            target = words[words.index("=>") + 1 :]
+            local = bool(target) and target[0].startswith((".", "/"))
+            inside = posixpath.normpath(posixpath.join(folder, target[0])) if local else None
+            yield GoReplace(words[1], " ".join(target), f"..{inside}" if inside and inside.startswith("/") else inside)
+
+
+class _File:
+    """One Go file: `code` without comments, in which `"7"` stands for the string literal `strings[7]`."""
+
+    def __init__(self, path: str, source: str) -> None:
+        self.path = path
+        self.strings: list[str] = []
+        self.embeds: list[str] = []
+        self.constraint = ""
+        self.code = _TOKEN.sub(self._token, source)
+        self.names: dict[str, str] = {}
+        for block in re.findall(r"^import\b\s*(?:\((.*?)\)|([^\n]*))", self.code, re.MULTILINE | re.DOTALL):
+            for alias, number in re.findall(r"([\w.]+)?\s*\"(\d+)\"", block[0] or block[1]):
+                package = self.strings[int(number)]
+                plain = re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1]
+                self.names[package] = alias or plain
+        assigned = re.findall(
+            r"^[ \t]*(?:const[ \t]+|var[ \t]+)?(\w+)(?:[ \t]+string)?[ \t]*=[ \t]*\"(\d+)\"[ \t]*$", self.code, re.MULTILINE
+        )
+        self.constants = {
+            name: self.strings[int(number)]
+            for name, number in assigned
+            if len(re.findall(rf"\b{name}\b[^=\n]*?[:+]?=(?!=)", self.code)) == 1
+        }
+
+    def _token(self, found: re.Match[str]) -> str:
+        text = found[0]
+        if text.startswith("//"):
+            directive = re.match(r"//go:(embed|build)[ \t]+(.*)", text)
+            if directive and directive[1] == "embed":
+                self.embeds += [a or b or c for a, b, c in re.findall(r"\"([^\"]*)\"|`([^`]*)`|(\S+)", directive[2])]
+            elif directive:
+                self.constraint = directive[2].strip()
+            return ""
+        if text.startswith("/*"):
+            return "\n" * text.count("\n") or " "
+        if text.startswith("'"):
+            return "0"
+        self.strings.append(text[1:-1] if text.startswith("`") else _unquote(text))
+        return f'"{len(self.strings) - 1}"' + "\n" * text.count("\n")
+
+    def add_to(self, found: _Findings) -> None:
+        if self.constraint in ("ignore", "windows", "darwin", "js", "wasm", "plan9", "!linux", "tools", "!unix"):
+            return
+        folder = posixpath.dirname(self.path)
+        found.imports.update(self.names)
+        found.cgo.update({self.path} if "C" in self.names else ())
+        if re.search(r"^package[ \t]+main\b", self.code, re.MULTILINE):
+            found.mains.add(folder or ".")
+        found.embeds.update(posixpath.normpath(posixpath.join(folder, pattern.removeprefix("all:"))) for pattern in self.embeds)
+        found.zones |= bool(self._calls("time", {"LoadLocation": 0})) and "time/tzdata" not in self.names
+        found.tls |= any(self._mentions(package, names) for package, names in _TLS.items())
+        for line, given in self._commands():
+            names = command_programs(given)
+            if names is None:
+                found.unknown.add(Unknown("program", f"{self.path}:{line}", "starts a computed program"))
+            found.programs.update(names or ())
+        self._places(found, "read", found.read, [*self._all(_READ), *self._calls("", _READ_METHODS)])
+        self._places(found, "write", found.written, self._all(_WRITTEN))
+        for line, flags, value in self._opened():
+            writes = re.search(r"O_(WRONLY|RDWR|CREATE|APPEND|TRUNC)", flags) or "O_RDONLY" not in flags
+            self._places(found, "write" if writes else "read", found.written if writes else found.read, [(line, value)])
+        sqlite = [(line, two[1]) for line, two in self._arguments("database/sql", "Open") if two and "sqlite" in str(self._value(two[0]))]
+        self._places(
+            found, "write", found.written, [(line, self._value(path).removeprefix("file:").split("?")[0]) for line, path in sqlite]
+        )
+        addresses = [*self._all(_LISTENED), *self._addresses()]
+        for line, value in addresses:
+            port = re.search(r":(\d+)$", value)
+            if port:
+                found.ports.update({int(port[1])} if port[1] != "0" else ())
+            elif HOLE in value:
+                found.unknown.add(Unknown("port", f"{self.path}:{line}", "listens on a computed port"))
+
+    def _places(self, found: _Findings, kind: str, places: set[Place], named: Iterable[tuple[int, str]]) -> None:
+        for line, text in named:
+            place = resolve(text) if text and text != ":memory:" else None
+            if place is not None:
+                places.add(place)
+            elif HOLE in text:
+                about = f"{kind}s {'to ' if kind == 'write' else ''}a computed path"
+                found.unknown.add(Unknown("write" if kind == "write" else "read", f"{self.path}:{line}", about))
+
+    def _mentions(self, package: str, names: Iterable[str]) -> bool:
+        alias = self.names.get(package)
+        return alias is not None and re.search(rf"\b{re.escape(alias)}\.({'|'.join(names)})\b", self.code) is not None
+
+    def _all(self, table: dict[str, dict[str, int | None]]) -> list[tuple[int, str]]:
+        return [one for package, calls in table.items() if package in self.names for one in self._calls(package, calls)]
+
+    def _calls(self, package: str, calls: Mapping[str, int | None]) -> list[tuple[int, str]]:
+        """Line and value of one argument (of all for None) of calls of a package's functions, or of methods for ""."""
+        found: list[tuple[int, str]] = []
+        for name, position in calls.items():
+            for line, given in self._arguments(package, name):
+                wanted = given if position is None else given[position : position + 1]
+                values = [self._value(argument) for argument in wanted]
+                # Of a pattern, the folder is what is known.
+                found += [(line, re.sub(r"[*?\[].*", HOLE, value) if "Glob" in name else value) for value in values]
+        return found
+
+    def _arguments(self, package: str, name: str) -> list[tuple[int, list[str]]]:
+        alias = self.names.get(package)
+        if package and alias is None:
+            return []
+        owner = rf"(?<![\w.]){re.escape(alias)}" if alias else r"[\w)\]]"
+        calls = re.finditer(rf"{owner}\.{name}\(", self.code)
+        return [(self.code.count("\n", 0, call.start()) + 1, _split(self.code, call.end())) for call in calls]
+
+    def _commands(self) -> list[tuple[int, tuple[Value, ...]]]:
+        """Line and words of every program that is started."""
+        return [
+            (line, tuple(map(self._value, given[position:])))
+            for package, calls in _STARTED.items()
+            for name, position in calls.items()
+            for line, given in self._arguments(package, name)
+        ]
+
+    def _opened(self) -> list[tuple[int, str, str]]:
+        return [(line, given[1], self._value(given[0])) for line, given in self._arguments("os", "OpenFile") if len(given) > 1]
+
+    def _addresses(self) -> list[tuple[int, str]]:
+        """Addresses of http.Server values and of the routers that are started with one literal address."""
+        fields = re.finditer(r"\bAddr:\s*([^,}\n]+)", self.code) if "net/http" in self.names else ()
+        found = [(self.code.count("\n", 0, one.start()) + 1, self._value(one[1])) for one in fields]
+        methods = [one for name in ("Run", "Start", "Listen") for one in self._calls("", {name: 0})]
+        return found + [(line, value) for line, value in methods if re.search(r":\d+$", value)]
+
+    def _value(self, expression: str) -> str:
+        """The text of an expression: literals, constants of the file, their sums and filepath.Join; otherwise `HOLE`."""
+        pieces = [piece.strip() for piece in _split(f"{expression})", 0, "+")]
+        texts: list[str] = []
+        for piece in pieces:
+            string = re.fullmatch(r"\"(\d+)\"", piece)
+            joined = re.match(r"(?:file)?path\.Join\(", piece)
+            if string:
+                texts.append(self.strings[int(string[1])])
+            elif joined:
+                texts.append(join(*(self._value(part).lstrip("/" if i else "") for i, part in enumerate(_split(piece, joined.end())))))
+            else:
+                texts.append(self.constants.get(piece, HOLE))
+        return "".join(texts)
+
+
+def _unquote(text: str) -> str:
+    """The value of an interpreted string literal; one with an escape that JSON does not know counts as computed."""
+    try:
+        value: Value = json.loads(text) if "\\" in text else text[1:-1]
+    except ValueError:
+        return HOLE
+    return str(value)
+
+
+def _split(code: str, start: int, separator: str = ",") -> list[str]:
+    """The expressions from `start` to the bracket that closes, parted by a separator outside of inner brackets."""
+    parts: list[str] = []
+    depth, begin = 0, start
+    for position in range(start, len(code)):
+        character = code[position]
+        if character in "([{":
+            depth += 1
+        elif character in ")]}" and depth:
+            depth -= 1
+        elif character in ")]}":
+            last = code[begin:position].strip()
+            return [*parts, last] if last or parts else []
+        elif character == separator and not depth:
+            parts.append(code[begin:position].strip())
+            begin = position + 1
+    return parts

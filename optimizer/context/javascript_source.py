@@ -1,0 +1,266 @@
+"""What a JavaScript or TypeScript program imports, starts, reads, writes and listens on, read from its source."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from optimizer.context.folder import BuildContext
+from optimizer.context.places import HOLE, ROOT, Place, Unknown, join, resolve
+from optimizer.context.scopes import UNKNOWN, Values
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from optimizer.context.javascript_module import Module
+
+MAXIMUM_SOURCE = 4 << 20  # characters that are read; more of it counts as unknown
+_SOURCE = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+_COMPILED = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
+BUILTIN = frozenset(
+    [
+        "assert",
+        "async_hooks",
+        "buffer",
+        "child_process",
+        "cluster",
+        "console",
+        "constants",
+        "crypto",
+        "dgram",
+        "diagnostics_channel",
+        "dns",
+        "domain",
+        "events",
+        "fs",
+        "http",
+        "http2",
+        "https",
+        "inspector",
+        "module",
+        "net",
+        "os",
+        "path",
+        "perf_hooks",
+        "process",
+        "punycode",
+        "querystring",
+        "readline",
+        "repl",
+        "sqlite",
+        "stream",
+        "string_decoder",
+        "sys",
+        "test",
+        "timers",
+        "tls",
+        "trace_events",
+        "tty",
+        "url",
+        "util",
+        "v8",
+        "vm",
+        "wasi",
+        "worker_threads",
+        "zlib",
+        "bun",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JavaScriptEvidence:
+    """What was found from an entry on; each tuple is sorted and has no doubles.
+
+    modules: bare names imported, `@scope/name` or `name`, `node:` taken off; files: the files of the context that are
+    loaded, JSON among them; programs: names or paths of programs started; read, written: places the source names; ports:
+    TCP ports listened on; unknown: what the source leaves open. What installed packages do on their own is not part of it.
+    """
+
+    modules: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    read: tuple[Place, ...] = ()
+    written: tuple[Place, ...] = ()
+    ports: tuple[int, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The modules that are not part of Node.js."""
+        return tuple(name for name in self.modules if name not in BUILTIN)
+
+    def unknown_about(self, *about: str) -> tuple[Unknown, ...]:
+        """The unknowns of some kinds, such as "program" or "write"; a file that cannot be read is one of every kind."""
+        return tuple(item for item in self.unknown if item.about in (*about, "syntax", "context"))
+
+
+@dataclass
+class Findings:
+    """Evidence while it is gathered."""
+
+    modules: set[str] = field(default_factory=set)
+    programs: set[str] = field(default_factory=set)
+    read: set[Place] = field(default_factory=set)
+    written: set[Place] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+    unknown: set[Unknown] = field(default_factory=set)
+
+
+def javascript_evidence(
+    context: BuildContext, entry: str, *, runs_as: str | None = None, environment: Mapping[str, str] | None = None
+) -> JavaScriptEvidence:
+    """Read a program from its entry file on, local modules followed.
+
+    entry: the source file, relative to the context; runs_as: where a build puts the file that is run instead, such as
+    dist/server.js: `__dirname` then lies there, both as a compiler that keeps folders and as a bundler would have it;
+    environment: environment variables known to be set; others have the default the source gives.
+    """
+    reader = _Reader(context, posixpath.normpath(entry), runs_as, environment or {})
+    pending, done = [reader.entry], set()
+    if not context.exists(reader.entry):
+        reader.findings.unknown.add(Unknown("context", reader.entry, "is not in the build context"))
+        pending = []
+    while pending:
+        path = pending.pop()
+        if path not in done:
+            done.add(path)
+            pending += reader.read(path)
+    found = reader.findings
+    return JavaScriptEvidence(
+        tuple(sorted(found.modules)), tuple(sorted(done)), tuple(sorted(found.programs)), tuple(sorted(found.read)),
+        tuple(sorted(found.written)), tuple(sorted(found.ports)), tuple(sorted(found.unknown)),
+    )  # fmt: skip
+
+
+class _Reader:
+    def __init__(self, context: BuildContext, entry: str, runs_as: str | None, environment: Mapping[str, str]) -> None:
+        self.context = context
+        self.entry = entry
+        self.runs_as = runs_as
+        self.environment = environment
+        self.findings = Findings()
+        self.total = 0
+        self._modules: dict[str, Module | None] = {}
+        self._paths: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+
+    def module(self, path: str) -> Module | None:
+        from optimizer.context.javascript_module import Module
+
+        if path not in self._modules:
+            text = self.context.read_text(path)
+            self.total += len(text or "")
+            if text is None or self.total > MAXIMUM_SOURCE:
+                self._modules[path] = None
+            else:
+                self._modules[path] = Module(path, text, self._folders(path), self.environment, self._elsewhere)
+        return self._modules[path]
+
+    def _folders(self, path: str) -> tuple[str, ...]:
+        """The folders a file may lie in when it runs, as path texts."""
+        folder = posixpath.dirname(path)
+        if self.runs_as is None:
+            return (f"{ROOT}/{folder}".rstrip("/"),)
+        start, target = posixpath.dirname(self.entry), posixpath.dirname(posixpath.normpath(self.runs_as))
+        bundled = f"{ROOT}/{target}".rstrip("/")
+        inside = posixpath.relpath(folder or ".", start or ".")
+        compiled = f"{bundled}/{inside}" if inside != "." else bundled
+        return (bundled,) if compiled == bundled else (HOLE, bundled) if inside.startswith("..") else (compiled, bundled)
+
+    def _elsewhere(self, path: str, source: str, export: str, depth: int) -> Values:
+        found = self.find(path, source) if source.strip(".") and depth < 14 else None
+        module = self.module(found) if found and found.endswith(_SOURCE) else None
+        return module.exported(export, depth) if module else UNKNOWN
+
+    def find(self, path: str, name: str) -> str | None:
+        """The file of the context that a local module name stands for."""
+        bases = [posixpath.normpath(posixpath.join(posixpath.dirname(path), name))]
+        if name.startswith(ROOT):
+            bases = [posixpath.normpath(name[1:].lstrip("/"))]
+        elif not name.startswith("."):
+            bases = self._mapped(path, name)
+        for base in bases:
+            stem, extension = posixpath.splitext(base)
+            candidates = [
+                base,
+                *(stem + other for other in _COMPILED.get(extension, ())),
+                *(base + other for other in (*_SOURCE, ".json", ".node")),
+            ]
+            candidates += [f"{base}/index{other}" for other in _SOURCE]
+            for candidate in candidates:
+                if self.context.exists(candidate) and not self.context.is_dir(candidate):
+                    return candidate
+        return None
+
+    def _mapped(self, path: str, name: str) -> list[str]:
+        """Where `paths` and `baseUrl` of the nearest tsconfig.json lead."""
+        folder = posixpath.dirname(path)
+        while folder and not self.context.exists(f"{folder}/tsconfig.json"):
+            folder = posixpath.dirname(folder)
+        if folder not in self._paths:
+            self._paths[folder] = list(_tsconfig_paths(self.context, folder))
+        found = []
+        for pattern, targets in self._paths[folder]:
+            before, star, after = pattern.partition("*")
+            if name == pattern or (star and name.startswith(before) and name.endswith(after) and len(name) >= len(before) + len(after)):
+                middle = name[len(before) : len(name) - len(after)] if star else ""
+                found += [target.replace("*", middle) for target in targets]
+        return found
+
+    def read(self, path: str) -> list[str]:
+        """Add what one file tells to the findings. Returns the local files it loads."""
+        from optimizer.context.javascript_calls import read_calls
+
+        unknown = self.findings.unknown
+        if path != self.entry and not path.endswith(_SOURCE):
+            if path.endswith((".vue", ".svelte", ".astro")):
+                unknown.add(Unknown("syntax", path, "is a kind of source that is not read"))
+            return []
+        module = self.module(path)
+        if module is None:
+            unknown.add(Unknown("context", path, "cannot be read as text, or there is too much source to read"))
+            return []
+        line = module.broken_line()
+        if line is not None:
+            unknown.add(Unknown("syntax", f"{path}:{line}", "cannot be parsed"))
+        found: list[str] = []
+        names: Iterable[tuple[Node, str]] = [*module.imports, *read_calls(module, self.findings)]
+        for node, name in names:
+            if name.startswith((".", ROOT)) or not re.match(r"[@\w]", name):
+                local = self.find(path, name)
+                if local is None:
+                    unknown.add(
+                        Unknown("module", f"{path}:{module.line(node)}", f"imports {name.lstrip(ROOT)}, which is not in the build context")
+                    )
+                else:
+                    found.append(local)
+                if local is not None and local.endswith(".json"):  # a bundler may take it in, a compiler leaves it
+                    self.findings.read.update(place for folder in module.folders if (place := resolve(join(folder, name))))
+            elif (local := self.find(path, name)) is not None:
+                found.append(local)
+            else:
+                plain = name.removeprefix("node:")
+                self.findings.modules.add("/".join(plain.split("/")[: 2 if plain.startswith("@") else 1]))
+        return found
+
+
+def _tsconfig_paths(context: BuildContext, folder: str) -> Iterable[tuple[str, tuple[str, ...]]]:
+    import json
+
+    text = context.read_text(posixpath.join(folder, "tsconfig.json")) or ""
+    # JSON with comments and trailing commas; strings are kept by matching them first.
+    text = re.sub(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', lambda one: one[1] or "", text, flags=re.DOTALL)
+    text = re.sub(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', lambda one: one[1] or "", text)
+    try:
+        data: Any = json.loads(text)
+        options = data.get("compilerOptions", {})
+        base = posixpath.join(folder, options.get("baseUrl", "."))
+        for pattern, targets in options.get("paths", {}).items():
+            yield pattern, tuple(posixpath.normpath(posixpath.join(base, target)) for target in targets)
+        if "baseUrl" in options:
+            yield "*", (posixpath.normpath(posixpath.join(base, "*")),)
+    except (ValueError, AttributeError, TypeError):
+        return

@@ -1,0 +1,308 @@
+"""One Python module as names and values: what its names may stand for, and the calls it makes.
+
+Values are evaluated as far as the source tells. An expression has one value for each way it may turn out (`a if c else b`,
+a name assigned twice); `HOLE` among them says that there are others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
+
+from optimizer.context.folder import BuildContext
+from optimizer.context.places import HOLE, ROOT, TEMPORARY
+from optimizer.context.scopes import UNKNOWN, Value, Values
+from optimizer.context.scopes import Binding as AnyBinding
+from optimizer.context.scopes import Scope as AnyScope
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+Binding: TypeAlias = "AnyBinding[cst.BaseExpression]"
+Scope: TypeAlias = "AnyScope[cst.BaseExpression]"
+_MANY = 12  # more alternatives than this count as unknown
+_DEPTH = 12  # of names that stand for names
+
+
+@cache
+def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    """The fields of a node that hold code. Passing over whitespace is most of the speed."""
+    skip = ("whitespace", "par", "comma", "semicolon", "lines", "bracket", "newline", "header", "footer")
+    return tuple(name for name in kind.__dataclass_fields__ if not any(part in name for part in skip))
+
+
+def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The nodes of code right below a node, in order."""
+    import libcst as cst
+
+    for name in _fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, cst.CSTNode):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            yield from (item for item in value if isinstance(item, cst.CSTNode))
+
+
+def dotted(node: cst.CSTNode) -> str | None:
+    """`a.b.c` for a name or attribute, `a.b[KEY]` for a subscript with a literal key, otherwise None."""
+    import libcst as cst
+
+    if isinstance(node, cst.Name):
+        return node.value
+    if isinstance(node, cst.Attribute):
+        left = dotted(node.value)
+        return f"{left}.{node.attr.value}" if left else None
+    if isinstance(node, cst.Subscript) and len(node.slice) == 1 and isinstance(node.slice[0].slice, cst.Index):
+        key = node.slice[0].slice.value
+        left = dotted(node.value)
+        return f"{left}[{key.raw_value}]" if left and isinstance(key, cst.SimpleString) else None
+    return None
+
+
+class Module:
+    """A parsed Python file. Raises libcst.ParserSyntaxError."""
+
+    def __init__(self, path: str, text: str, modules: Modules) -> None:
+        import libcst as cst
+
+        self.path = path
+        self.modules = modules
+        self.tree = cst.parse_module(text)
+        self.scope: Scope = AnyScope(None)
+        self.aliases: dict[str, str] = {}
+        self.stars: list[str] = []
+        self.calls: list[tuple[cst.Call, Scope]] = []
+        self.dicts: list[tuple[cst.Dict, Scope]] = []
+        self.subscripts: list[tuple[cst.Subscript, Scope]] = []
+        self.attributes: dict[str, list[tuple[Binding, Scope]]] = {}
+        self.imports: list[str] = []
+        self._lines: Mapping[cst.CSTNode, object] | None = None
+        self._walk(self.tree, self.scope, None)
+
+    def line(self, node: cst.CSTNode) -> int:
+        """The line of a node. Positions are worked out for the first one asked for, most files need none."""
+        from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+
+        if self._lines is None:
+            self._lines = MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve(PositionProvider)
+        place = self._lines.get(node)
+        return place.start.line if isinstance(place, CodeRange) else 0
+
+    def _walk(self, node: cst.CSTNode, scope: Scope, owner: str | None) -> None:
+        """Collect names, imports and calls. owner: the class whose body this is."""
+        import libcst as cst
+
+        match node:
+            case cst.FunctionDef() | cst.Lambda():
+                inner = AnyScope(scope)
+                parameters = node.params
+                for parameter in (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params):
+                    inner.bind(parameter.name.value, AnyBinding(None))
+                for star in (parameters.star_arg, parameters.star_kwarg):
+                    if isinstance(star, cst.Param):
+                        inner.bind(star.name.value, AnyBinding(None))
+                if isinstance(node, cst.FunctionDef):
+                    scope.bind(node.name.value, AnyBinding(None))
+                for child in children(node):
+                    self._walk(child, inner, None)
+                return
+            case cst.ClassDef():
+                for child in children(node):
+                    self._walk(child, scope, node.name.value if child is node.body else None)
+                return
+            case cst.Assign():
+                for target in node.targets:
+                    self._bind(target.target, AnyBinding(node.value), scope, owner)
+            case cst.AnnAssign() if node.value is not None:
+                self._bind(node.target, AnyBinding(node.value), scope, owner)
+            case cst.AugAssign():
+                self._bind(node.target, AnyBinding(None), scope, owner)
+            case cst.NamedExpr():
+                self._bind(node.target, AnyBinding(node.value), scope, owner)
+            case cst.For() | cst.CompFor():
+                self._bind(node.target, AnyBinding(node.iter, each=True), scope, owner)
+            case cst.WithItem() if node.asname is not None:
+                self._bind(node.asname.name, AnyBinding(node.item), scope, owner)
+            case cst.ExceptHandler() if node.name is not None:
+                self._bind(node.name.name, AnyBinding(None), scope, owner)
+            case cst.MatchAs() if node.name is not None:
+                self._bind(node.name, AnyBinding(None), scope, owner)
+            case cst.Global():
+                scope.elsewhere.update(item.name.value for item in node.names)
+            case cst.Import() | cst.ImportFrom():
+                self._import(node)
+            case cst.Call():
+                self.calls.append((node, scope))
+            case cst.Dict():
+                self.dicts.append((node, scope))
+            case cst.Subscript():
+                self.subscripts.append((node, scope))
+        for child in children(node):
+            self._walk(child, scope, owner)
+
+    def _bind(self, target: cst.CSTNode, binding: Binding, scope: Scope, owner: str | None) -> None:
+        import libcst as cst
+
+        if isinstance(target, cst.Name):
+            if owner is None:
+                scope.bind(target.value, binding)
+            else:
+                for name in (owner, "self", "cls"):
+                    self.attributes.setdefault(f"{name}.{target.value}", []).append((binding, scope))
+                scope.names.setdefault(target.value, []).append(binding)
+        elif isinstance(target, (cst.Tuple, cst.List)):
+            for index, element in enumerate(target.elements):
+                usable = not binding.each and binding.index is None and isinstance(element, cst.Element)
+                inner = AnyBinding(binding.node, index=index) if usable else AnyBinding(None)
+                self._bind(element.value, inner, scope, owner)
+        elif isinstance(target, (cst.Attribute, cst.Subscript)):
+            written = dotted(target)
+            if written:
+                self.attributes.setdefault(written, []).append((binding, scope))
+
+    def _import(self, node: cst.Import | cst.ImportFrom) -> None:
+        import libcst as cst
+
+        if isinstance(node, cst.Import):
+            for item in node.names:
+                name = dotted(item.name) or ""
+                self.imports.append(name)
+                alias = item.evaluated_alias
+                self.aliases[alias or name.split(".")[0]] = name if alias else name.split(".")[0]
+            return
+        base = absolute_module(self.path, len(node.relative), (dotted(node.module) or "") if node.module else "")
+        self.imports.append(base)
+        if isinstance(node.names, cst.ImportStar):
+            self.stars.append(base)
+            return
+        for item in node.names:
+            name = item.evaluated_name
+            self.imports.append(f"{base}.{name}" if not base.endswith("/") else f"{base}{name}")
+            self.aliases[item.evaluated_alias or name] = self.imports[-1]
+
+    def name_of(self, node: cst.CSTNode, scope: Scope) -> str | None:
+        """The full name of what a callee stands for, imports followed: `sp.run` is `subprocess.run`."""
+        name = dotted(node)
+        if name is None or "[" in name:
+            return name
+        first, _, rest = name.partition(".")
+        if scope.find(first) is not None and first not in self.aliases:
+            return name
+        full = self.aliases.get(first, first)
+        return f"{full}.{rest}" if rest else full
+
+    def values(self, node: cst.CSTNode | None, scope: Scope, depth: int = 0) -> Values:
+        """All values an expression may have."""
+        if node is None or depth > _DEPTH:
+            return UNKNOWN
+        from optimizer.context.python_values import evaluate
+
+        found = tuple(dict.fromkeys(evaluate(self, node, scope, depth)))
+        return found if len(found) <= _MANY else UNKNOWN
+
+    def bound(self, name: str, scope: Scope, depth: int) -> Values:
+        """All values a plain name may have."""
+        found = scope.find(name)
+        if found is None:
+            if name == "__file__":
+                return (f"{ROOT}/{self.path}",)
+            if name in self.aliases:
+                return self.modules.attribute(self.aliases[name], depth + 1)
+            for star in self.stars:
+                values = self.modules.attribute(f"{star}.{name}", depth + 1)
+                if values != UNKNOWN:
+                    return values
+            return UNKNOWN
+        where, bindings = found
+        return tuple(itertools.chain.from_iterable(self._binding(one, where, depth) for one in bindings))
+
+    def attribute(self, name: str, depth: int) -> Values:
+        """All values of a name such as `self.path`, `Config.DATA` or `app.config[KEY]`."""
+        found = self.attributes.get(name)
+        if found is None:
+            return UNKNOWN
+        return tuple(itertools.chain.from_iterable(self._binding(one, where, depth) for one, where in found))
+
+    def _binding(self, binding: Binding, scope: Scope, depth: int) -> Values:
+        values = self.values(binding.node, scope, depth + 1)
+        if binding.each:
+            return tuple(item for value in values for item in (value if isinstance(value, tuple) else UNKNOWN))
+        if binding.index is not None:
+            return tuple(_item(value, binding.index) for value in values)
+        return values
+
+
+def _item(value: Value, index: int) -> Value:
+    if isinstance(value, tuple) and index < len(value):
+        return value[index]
+    return TEMPORARY if value == TEMPORARY else HOLE
+
+
+def absolute_module(path: str, level: int, name: str) -> str:
+    """The name a module is imported by. level: the dots of a relative import in the file `path`.
+
+    A relative import gives a path from the root of the context, `/package/module`, which no installed package has for
+    a name; `from . import` alone gives the folder with a slash at the end.
+    """
+    if not level:
+        return name
+    folder = posixpath.dirname(path)
+    for _ in range(level - 1):
+        folder = posixpath.dirname(folder)
+    return posixpath.normpath(posixpath.join("/", folder, *name.split("."))).rstrip("/") + ("" if name else "/")
+
+
+class Modules:
+    """The Python files of a context, parsed when they are needed.
+
+    environment: values of environment variables known; base: the folder that modules are looked for in first.
+    """
+
+    def __init__(self, context: BuildContext, environment: Mapping[str, str], base: str = "") -> None:
+        self.context = context
+        self.environment = environment
+        self.bases = tuple(dict.fromkeys((f"{base}/" if base else "", "", "src/")))
+        self.problems: dict[str, tuple[int, str]] = {}
+        self._modules: dict[str, Module | None] = {}
+
+    def module(self, path: str) -> Module | None:
+        """The parsed file; None when it cannot be read, with the line and reason in `problems`."""
+        import libcst as cst
+
+        if path not in self._modules:
+            text = self.context.read_text(path)
+            self._modules[path] = None
+            try:
+                if text is None:
+                    self.problems[path] = (1, "cannot be read as text")
+                else:
+                    self._modules[path] = Module(path, text, self)
+            except cst.ParserSyntaxError as error:
+                self.problems[path] = (error.raw_line, "is not Python 3 that can be parsed")
+            except RecursionError:
+                self.problems[path] = (1, "is nested too deeply to be parsed")
+        return self._modules[path]
+
+    def find(self, name: str) -> str | None:
+        """The file of a module in the context; None for one that is not there."""
+        inside = name.strip("/").replace(".", "/")
+        for base in self.bases if not name.startswith("/") else ("",):
+            for path in (f"{base}{inside}.py", f"{base}{inside}/__init__.py"):
+                if self.context.exists(path):
+                    return path
+        return None
+
+    def attribute(self, name: str, depth: int) -> Values:
+        """All values of `package.module.NAME` or `package.module.Class.NAME` of a module in the context."""
+        cut = max(name.rfind("."), name.rfind("/"))
+        while cut > 0 and depth <= _DEPTH:
+            path = self.find(name[:cut])
+            module = self.module(path) if path else None
+            if module is not None:
+                inner = name[cut + 1 :]
+                return module.attribute(inner, depth) if "." in inner else module.bound(inner, module.scope, depth)
+            cut = max(name.rfind(".", 0, cut), name.rfind("/", 0, cut))
+        return UNKNOWN

@@ -1,0 +1,38 @@
+"""Unified diffs that ``git apply`` takes."""
+
+from __future__ import annotations
+
+
+def unified_diff(source: str, text: str, path: str) -> str:
+    """A unified diff between two texts, empty when they are equal.
+
+    Lines end at line feeds only, so that a carriage return stays part of its line, and a missing last line end is
+    said the way git says it.
+
+    Args:
+        source, text: Before and after.
+        path: The file's path, relative, with forward slashes.
+    """
+    if source == text:
+        return ""
+    from difflib import unified_diff as differences
+
+    name = path.removeprefix("./")
+    out = [f"diff --git {_quoted('a/' + name)} {_quoted('b/' + name)}\n"]
+    for line in differences(_lines(source), _lines(text), _quoted("a/" + name), _quoted("b/" + name)):
+        out.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+    return "".join(out)
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line + "\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
+def _quoted(name: str) -> str:
+    """A name as git writes it: in double quotes with escapes when it holds a control character, quote or backslash."""
+    if not any(c in '"\\' or ord(c) < 32 or ord(c) == 127 for c in name):
+        return name
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return '"' + "".join(escapes.get(c, f"\\{ord(c):03o}" if ord(c) < 32 or ord(c) == 127 else c) for c in name) + '"'

@@ -1,0 +1,96 @@
+"""What a run gives back: the new text, what was rewritten and why, what was not and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from optimizer.passes.base import Safety
+from optimizer.syntax import Problem
+
+if TYPE_CHECKING:
+    from dockerfile_parse import DockerfileParser
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run may do.
+
+    Args:
+        select: Names of the passes to run, None for all.
+        ignore: Names of passes to leave out.
+        unsafe: Whether changes that rest on an assumption are made.
+        target: The stage that is built (``docker build --target``), None for the last.
+    """
+
+    select: frozenset[str] | None = None
+    ignore: frozenset[str] = frozenset()
+    unsafe: bool = False
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A change that was made. ``lines`` are the first and last line, from 1, in the source that was given."""
+
+    pass_name: str
+    summary: str
+    evidence: tuple[str, ...]
+    safety: Safety
+    assumption: str
+    lines: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A change that was not made, at a line of the source that was given.
+
+    ``available`` is True where ``--unsafe`` would make it; ``fault`` is True where a pass broke an invariant and its
+    change was dropped: a defect of dopt, worth reporting.
+    """
+
+    pass_name: str
+    reason: str
+    line: int
+    available: bool = False
+    fault: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome for one Dockerfile.
+
+    Args:
+        source: The text that was given.
+        text: The text now; equal to ``source`` when nothing was done.
+        rewrites: What was done, in order.
+        refusals: What was considered and not done, by line.
+        problems: What BuildKit rejects in the source; when there are any, nothing is rewritten.
+    """
+
+    source: str
+    text: str
+    rewrites: tuple[Rewrite, ...] = ()
+    refusals: tuple[Refused, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the text is another."""
+        return self.text != self.source
+
+    def diff(self, path: str = "Dockerfile") -> str:
+        """A unified diff from source to text, as ``git apply`` takes it; empty when nothing changed.
+
+        Args:
+            path: The file's path relative to the folder in which the diff will be applied.
+        """
+        from optimizer.engine.diff import unified_diff
+
+        return unified_diff(self.source, self.text, path)
+
+    def dockerfile_parser(self, path: str | None = None) -> DockerfileParser:
+        """The new text as a ``dockerfile_parse.DockerfileParser`` (in memory; ``path`` None makes no file)."""
+        from optimizer.engine.interchange import to_dockerfile_parser
+
+        return to_dockerfile_parser(self.text, path)

@@ -1,0 +1,1 @@
+"""Facts about base images, Debian packages and Python packages: data files and the functions that read them."""

@@ -1,0 +1,81 @@
+"""What popular Python packages need from the system, and which commands they bring.
+
+The facts are in ``python_packages.txt``. Debian names in it are resolved for a release by `resolve`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from optimizer.knowledge.debian import runtime_packages
+
+
+@dataclass(frozen=True, slots=True)
+class PythonPackage:
+    """A distribution of the Python Package Index."""
+
+    name: str
+    """The normalised name: lower case, words joined by ``-``."""
+    has_wheels: bool | None
+    """Whether there are wheels for glibc on common processors; without, the install step compiles."""
+    build_packages: tuple[str, ...]
+    """Debian packages that compiling it takes, besides Python's own headers."""
+    runtime_packages: tuple[str, ...] | None
+    """Debian packages it needs when it runs, for `resolve`; `None` where they depend on how it is used."""
+    scripts: tuple[str, ...]
+    """The commands it installs. Those of its dependencies are theirs."""
+
+
+def normalised(name: str) -> str:
+    """The name as the index compares it (PEP 503), without extras: ``Flask_SQLAlchemy[x]`` is ``flask-sqlalchemy``."""
+    return re.sub(r"[-_.]+", "-", name.partition("[")[0].strip()).lower()
+
+
+def python_package(name: str) -> PythonPackage | None:
+    """What is known of the package `name`, in any spelling; `None` if nothing."""
+    return _packages().get(normalised(name))
+
+
+def packages_of_script(script: str) -> tuple[str, ...]:
+    """The packages that install the command `script`, by name; none if it is not known."""
+    return _scripts().get(script, ())
+
+
+def resolve(packages: Iterable[str], release: str | None) -> tuple[str, ...] | None:
+    """The Debian packages to install at run time: each ``-dev`` replaced by the libraries it stands for in `release`.
+
+    `None` if one of them is not known for that release (see `optimizer.knowledge.debian.runtime_packages`).
+    """
+    found: list[str] = []
+    for package in packages:
+        needed = runtime_packages(package, release) if package.endswith("-dev") else (package,)
+        if needed is None:
+            return None
+        found += needed
+    return tuple(dict.fromkeys(found))
+
+
+@cache
+def _packages() -> dict[str, PythonPackage]:
+    wheels = {"yes": True, "no": False}
+    found: dict[str, PythonPackage] = {}
+    for line in files(__package__).joinpath("python_packages.txt").read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, has_wheels, build, run, scripts = line.split("|")
+            needed = None if run == "?" else tuple(run.split())
+            package = PythonPackage(name, wheels.get(has_wheels), tuple(build.split()), needed, tuple(scripts.split()))
+            found[name] = package
+    return found
+
+
+@cache
+def _scripts() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for package in _packages().values():
+        for script in package.scripts:
+            found[script] = (*found.get(script, ()), package.name)
+    return found

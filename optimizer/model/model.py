@@ -1,0 +1,199 @@
+"""Read-only facts about a Dockerfile: its stages, their graph, and the state before every instruction."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from optimizer.knowledge.images import BaseImage, lookup
+from optimizer.model.state import DEFAULT_PATH, PLATFORM_ARGS, State
+from optimizer.syntax import Dockerfile, Instruction
+
+if TYPE_CHECKING:
+    from optimizer.context.folder import BuildContext
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Args:
+        index: Its number, from 0.
+        name: The name behind AS, None without one.
+        position: Index in ``Dockerfile.nodes`` of its FROM.
+        positions: Indices of its other instructions, in order.
+        reference: The image it starts from with variables replaced, None when a build argument decides.
+        base: Index of the stage it starts from, None when it starts from an image.
+        image: What is known of the image at the root of its chain of stages, None when nothing is.
+        platform: The value of ``--platform``.
+    """
+
+    index: int
+    name: str | None
+    position: int
+    positions: tuple[int, ...]
+    reference: str | None
+    base: int | None
+    image: BaseImage | None
+    platform: str | None = None
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One ``--mount`` of a RUN: its type and its other keys as written."""
+
+    type: str
+    options: dict[str, str]
+
+    @property
+    def target(self) -> str | None:
+        """Where it is mounted."""
+        return next((self.options[k] for k in ("target", "dst", "destination") if k in self.options), None)
+
+
+def mounts(node: Instruction) -> tuple[Mount, ...]:
+    """The mounts of a RUN, in order. Type bind is the default (Dockerfile reference, RUN --mount)."""
+    found = []
+    for flag in node.flags:
+        if flag.name == "mount" and flag.value:
+            fields = next(csv.reader([flag.value]), [])
+            options = {key.lower(): value for key, _, value in (field.partition("=") for field in fields)}
+            found.append(Mount(options.pop("type", "bind").lower(), options))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Facts about one Dockerfile in one build context (None when there is no context). Computed when first asked.
+
+    ``target`` is the stage that is built, by name or number; None means the last.
+    """
+
+    file: Dockerfile
+    context: BuildContext | None = None
+    target: str | None = None
+
+    @cached_property
+    def global_state(self) -> State:
+        """The ARGs before the first FROM, the only scope that FROM lines see."""
+        state = State(args=dict.fromkeys(PLATFORM_ARGS), closed=True)
+        for position in self.file.positions:
+            node = self.file.instruction(position)
+            if node.keyword == "FROM":
+                break
+            state = state.after(node)
+        return state
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Every stage, in order."""
+        found: list[Stage] = []
+        starts = [p for p in self.file.positions if self.file.instruction(p).keyword == "FROM"]
+        for index, start in enumerate(starts):
+            end = starts[index + 1] if index + 1 < len(starts) else len(self.file.nodes)
+            node = self.file.instruction(start)
+            words = node.value.split()
+            name = words[2] if len(words) == 3 else None
+            reference = self.global_state.expand(words[0], node.escape) if words else None
+            base = next((s.index for s in reversed(found) if s.name and s.name.lower() == reference), None)
+            image = found[base].image if base is not None else (lookup(reference) if reference else None)
+            positions = tuple(p for p in self.file.positions if start < p < end)
+            found.append(Stage(index, name, start, positions, reference, base, image, node.flag("platform")))
+        return tuple(found)
+
+    @cached_property
+    def final(self) -> Stage:
+        """The stage that is built: the target, or the last one."""
+        if self.target is not None:
+            found = self.find_stage(self.target)
+            if found is not None:
+                return found
+        return self.stages[-1]
+
+    def find_stage(self, name: str) -> Stage | None:
+        """The stage that ``--from=name`` or ``--target name`` means: a name, or a number."""
+        for stage in reversed(self.stages):
+            if stage.name and stage.name.lower() == name.lower():
+                return stage
+        return self.stages[int(name)] if name.isdigit() and int(name) < len(self.stages) else None
+
+    def stage_of(self, position: int) -> Stage | None:
+        """The stage that the node at an index belongs to, None before the first FROM."""
+        return next((s for s in reversed(self.stages) if s.position <= position), None)
+
+    def image_of(self, stage: Stage) -> BaseImage | None:
+        """What is known of the image under a stage."""
+        return stage.image
+
+    def sources(self, node: Instruction) -> tuple[str, ...]:
+        """The names that an instruction takes files from: ``COPY --from`` and ``RUN --mount=from=``."""
+        names = [node.flag("from")] if node.keyword == "COPY" else [m.options.get("from") for m in mounts(node)]
+        return tuple(name for name in names if name)
+
+    @cached_property
+    def dependencies(self) -> tuple[frozenset[int], ...]:
+        """For each stage, the stages that it needs directly: its base and those it copies or mounts from."""
+        found = []
+        for stage in self.stages:
+            needs = {stage.base} if stage.base is not None else set()
+            for position in stage.positions:
+                for name in self.sources(self.file.instruction(position)):
+                    other = self.find_stage(name)
+                    if other is not None and other.index != stage.index:  # a later stage may be copied from, too
+                        needs.add(other.index)
+            found.append(frozenset(needs))
+        return tuple(found)
+
+    def dependants(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages that need this one directly."""
+        return tuple(other for other in self.stages if stage.index in self.dependencies[other.index])
+
+    @cached_property
+    def _states(self) -> dict[int, State]:
+        """The state before each instruction and, under the position -1 - index, behind each stage."""
+        states: dict[int, State] = {}
+        for stage in self.stages:
+            states[stage.position] = self.global_state
+            if stage.base is not None:
+                state = states[-1 - stage.base]  # with its ARGs: a stage hands them to those that start from it
+            else:
+                image = stage.image
+                scratch = stage.reference == "scratch"
+                user = (image.user if image is not None else None) or ("root" if scratch else None)
+                workdir = "/" if scratch else (image.workdir if image is not None else None)
+                shell = tuple(image.shell_words) if image is not None and image.shell_words else State().shell
+                env: dict[str, str | None] = {"PATH": DEFAULT_PATH} if scratch else {}
+                state = State(env=env, user=user, workdir=workdir, shell=shell, closed=scratch)
+            for position in stage.positions:
+                states[position] = state
+                node = self.file.instruction(position)
+                state = state.after(node)
+                if node.keyword == "ARG":
+                    state = self._with_globals(state, node)
+            states[-1 - stage.index] = state
+        return states
+
+    def _with_globals(self, state: State, node: Instruction) -> State:
+        """An ARG without a default takes the value of the global ARG of that name."""
+        new = {p.name: self.global_state.args[p.name] for p in node.pairs if p.value is None and p.name in self.global_state.args}
+        return replace(state, args={**state.args, **new}) if new else state
+
+    def before(self, position: int) -> State:
+        """The state before the instruction at an index of ``nodes``."""
+        return self._states[position]
+
+    def behind(self, stage: Stage) -> State:
+        """The state at the end of a stage: what its image is configured with."""
+        return self._states[-1 - stage.index]
+
+    def last(self, stage: Stage, keyword: str) -> int | None:
+        """The position of the last instruction of that keyword in a stage or the stages it starts from."""
+        current: Stage | None = stage
+        while current is not None:
+            found = [p for p in current.positions if self.file.instruction(p).keyword == keyword]
+            if found:
+                return found[-1]
+            current = self.stages[current.base] if current.base is not None else None
+        return None

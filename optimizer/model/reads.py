@@ -1,0 +1,356 @@
+"""What a RUN reads of the files that COPY and ADD bring: the files by name, or the reason why that cannot be told."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
+from optimizer.model.copies import CopyFacts, overlap
+from optimizer.model.model import Model, mounts
+from optimizer.model.state import State
+from optimizer.syntax.shell import Command, Redirect, Script, Word
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What one RUN reads.
+
+    Args:
+        files: Pairs of a path in the image and the file of the context that COPY puts there.
+        installs: Whether it installs packages, which takes long enough to be worth a cached layer.
+        assumption: What must hold where the build context is not at hand; empty when everything is known.
+    """
+
+    files: tuple[tuple[str, str], ...] = ()
+    installs: bool = False
+    assumption: str = ""
+
+
+class CannotTell(Exception):
+    """What a RUN reads is not known. The message says why."""
+
+
+# Commands whose words are no paths that they read.
+_NO_PATHS = frozenset({
+    "echo", "printf", "true", ":", "useradd", "groupadd", "adduser", "addgroup", "usermod", "groupmod", "set", "locale-gen", "ldconfig",
+    "update-ca-certificates", "add-apt-repository", "apt-key", "corepack", "update-locale", "dpkg-reconfigure", "passwd", "debconf-set-selections",
+})  # fmt: skip
+# Commands that read and write nothing but the paths they are given.
+_PATHS = frozenset({
+    "rm", "mkdir", "rmdir", "ln", "chmod", "chown", "chgrp", "touch", "curl", "wget", "tee", "gpg", "install", "mv", "cp", "test", "[", "sed",
+    "localedef", "update-alternatives",
+})  # fmt: skip
+# Variables by which a file of the project can reach a package manager.
+_STEERING = frozenset({
+    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_TARGET", "PIP_PREFIX",
+    "NODE_PATH", "NODE_OPTIONS", "NPM_CONFIG_USERCONFIG", "NPM_CONFIG_GLOBALCONFIG", "NPM_CONFIG_PREFIX", "BASH_ENV", "ENV", "LD_PRELOAD",
+    "LD_LIBRARY_PATH", "GOFLAGS", "GOWORK", "GIT_CONFIG", "GNUPGHOME", "CURL_HOME", "WGETRC", "APT_CONFIG",
+})  # fmt: skip
+_SYSTEM_FOLDERS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/root", "/dev", "/proc", "/sys", "/run", "/boot", "/tmp")
+_PROJECT_FOLDERS = ("/usr/src", "/usr/local/src", "/usr/app", "/var/www", "/var/app", "/var/task", "/usr/local/app", "/usr/share/nginx/html")
+
+
+def reads(model: Model, position: int, copies: Sequence[CopyFacts]) -> Reads:
+    """What the RUN at a position reads of the files that these instructions copied.
+
+    Args:
+        model: Facts of the Dockerfile.
+        position: Index of a RUN.
+        copies: The COPY and ADD instructions in force before it, in order.
+
+    Raises:
+        CannotTell: It may read anything.
+    """
+    node = model.file.instruction(position)
+    state = model.before(position)
+    script = node.script
+    if script is None or not script.understood or node.heredocs:
+        raise CannotTell("it is in exec form, has a heredoc or is not understood")
+    if state.shell[0].rpartition("/")[2] not in ("sh", "bash", "dash", "ash"):
+        raise CannotTell("its shell is not one whose text can be read")
+    if any(m.type == "bind" and "from" not in m.options for m in mounts(node)):
+        raise CannotTell("it mounts the build context")
+    return _Reader(model, state, tuple(copies), script).read()
+
+
+class _Reader:
+    def __init__(self, model: Model, state: State, copies: tuple[CopyFacts, ...], script: Script) -> None:
+        self.model, self.state, self.copies, self.script = model, state, copies, script
+        self.cwd = state.workdir
+        self.files: dict[str, str] = {}
+        self.installs = False
+        self.assumption = ""
+
+    def read(self) -> Reads:
+        self.check_variables()
+        for command, enclosing in self.script.walk():
+            if not set(enclosing) <= {"&&", "|"}:
+                raise CannotTell("it is more than a list of commands")
+            self.command(command)
+        return Reads(tuple(self.files.items()), self.installs, self.assumption)
+
+    def check_variables(self) -> None:
+        """No variable lets a copied file reach a package manager."""
+        for name in _STEERING:
+            if name not in self.state.env and name not in self.state.args:
+                continue
+            value = self.state.lookup(name)
+            if value is None or any(self.copied(self.path(part)) for part in re.split(r"[:,= ]", value) if "/" in part or part == "."):
+                raise CannotTell(f"{name} may lead it to copied files")
+        for part in (self.state.lookup("PATH") or "").split(":"):
+            if part.startswith("/") and self.copied(part) and self.brings(part):
+                raise CannotTell(f"PATH leads to programs in {part}, which is copied")
+
+    def path(self, word: str) -> str | None:
+        if word.startswith("/"):
+            return posixpath.normpath(word)
+        return None if self.cwd is None else posixpath.normpath(posixpath.join(self.cwd, word))
+
+    def copied(self, path: str | None) -> bool:
+        """Whether a path lies where files are copied to; an unknown path may."""
+        return path is None or any(c.destination is None or overlap(path, c.destination) for c in self.copies)
+
+    def brings(self, folder: str) -> bool:
+        """Whether the copied files include some below a folder of the image; unknown counts as yes."""
+        if self.model.context is None or self.model.context.truncated:
+            return True
+        context = self.model.context
+        return any((copy.image_of(self.model, f) or "").startswith(folder.rstrip("/") + "/") for copy in self.copies for f in context.files())
+
+    def command(self, command: Command) -> None:
+        for redirect in command.redirects:
+            self.redirect(redirect)
+        if not command.words:
+            raise CannotTell("it assigns a variable")
+        if any(value is not None and value.value is None for _, value in command.assignments):
+            raise CannotTell("a value is known only when it runs")
+        call = read_call(command)
+        words = unwrapped(command)
+        program = words.program
+        if words.words and "/" in (words.words[0].value or "") and self.copied(self.path(words.words[0].value or "")) and self.brings_file(words.words[0]):
+            raise CannotTell(f"it runs {words.words[0].value}, which is copied")
+        if call is not None:
+            self.call(call)
+        elif program == "cd" and len(words.words) == 2 and words.words[1].value is not None:
+            self.cwd = self.path(words.words[1].value)
+        elif program in _NO_PATHS:
+            if any(w.value is None and w.substitutions for w in words.words):
+                raise CannotTell("a value is known only when it runs")
+        elif program in _PATHS:
+            self.operands(program or "", words.words[1:])
+        elif _makes_venv(words.words):
+            folder = self.path(words.words[-1].value or "")
+            if folder is None or (self.copied(folder) and self.brings(folder)):
+                raise CannotTell("it makes a virtual environment where files are copied to")
+        else:
+            raise CannotTell(f"it runs {program or 'a command that is known only when it runs'}, which may read the copied files")
+
+    def brings_file(self, word: Word) -> bool:
+        path = self.path(word.value or "")
+        return path is None or self.model.context is None or any(copy.context_of(self.model, path) for copy in self.copies)
+
+    def redirect(self, redirect: Redirect) -> None:
+        target = redirect.target
+        if target is None or redirect.operator in (">&", "<&") or (target.value or "").startswith("/dev/"):
+            return
+        if target.value is None or self.copied(self.path(target.value)):
+            raise CannotTell("it reads or writes among the copied files")
+
+    def operands(self, program: str, words: tuple[Word, ...]) -> None:
+        for word in words:
+            value = word.value
+            if value is not None and (value.startswith("-") or re.match(r"\w+://", value) or value == "]"):
+                value = value.partition("=")[2] if value.startswith("-") else ""
+                if "/" not in value:
+                    continue
+            if value is None:
+                known = re.match(r"[\"']?(/[\w./-]*/)", word.text)
+                value = known[1] if known else None
+            if value is None or self.copied(self.path(value)):
+                raise CannotTell(f"`{program}` works among the copied files")
+
+    def call(self, call: Call) -> None:
+        if not call.complete:
+            raise CannotTell("what it installs is known only when it runs")
+        if call.ecosystem in SYSTEM:
+            self.system(call)
+        elif call.action in (Action.CLEAN,):
+            return
+        elif call.ecosystem == "pip":
+            self.pip(call)
+        elif call.ecosystem in ("npm", "yarn", "pnpm"):
+            self.node(call)
+        elif call.ecosystem == "go" and call.verb is not None and call.verb.value == "mod":
+            self.go()
+        else:
+            raise CannotTell(f"`{call.ecosystem}` may read the copied files")
+
+    def outside_the_system(self) -> None:
+        for copy in self.copies:
+            at = copy.destination
+            if at is None:
+                raise CannotTell("where files are copied to is not known")
+            project = any(at == f or at.startswith(f + "/") for f in _PROJECT_FOLDERS)
+            if at == "/" or (not project and any(at == f or at.startswith(f + "/") for f in _SYSTEM_FOLDERS)):
+                raise CannotTell(f"files are copied to {at}, which packages use as well")
+
+    def system(self, call: Call) -> None:
+        self.outside_the_system()
+        if any(p.startswith((".", "/", "~")) or p.endswith((".deb", ".rpm", ".apk")) for p in call.packages if p != "."):
+            raise CannotTell("it installs a package file")
+        if call.options & {"-c", "--config-file", "--repositories-file", "--keys-dir", "--config", "--installroot", "-p", "--root"}:
+            raise CannotTell("an option leads it to a file")
+        self.installs = self.installs or call.action is Action.INSTALL
+
+    def pip(self, call: Call) -> None:
+        self.outside_the_system()
+        if call.action not in (Action.INSTALL, Action.REMOVE) and not (call.verb and call.verb.value in ("list", "check", "freeze")):
+            raise CannotTell("`pip` may read the copied files")
+        if call.options & {"-t", "--target", "--prefix", "--root", "--src", "-f", "--find-links", "--python", "--log", "--report", "--build", "--group"}:
+            raise CannotTell("an option leads it to a folder")
+        if call.options & {"-e", "--editable"} or any(_is_local(p) for p in call.packages):
+            raise CannotTell("it installs the project itself")
+        for manifest in call.manifests:
+            self.requirements(manifest)
+        self.installs = self.installs or call.action is Action.INSTALL
+
+    def requirements(self, manifest: str) -> None:
+        path = self.path(manifest)
+        copy, source = self.provider(path, manifest)
+        if self.model.context is None:
+            self.assumption = f"{manifest} names no other file of the project"
+            self.files[path or manifest] = source
+            return
+        from optimizer.context.requirements import requirement_files
+
+        found = requirement_files(self.model.context, source)
+        if found.problems:
+            raise CannotTell(found.problems[0])
+        local = next((p for p in found.packages if p.url and p.vcs is None and "://" not in p.url.removeprefix("file://") and not _is_archive(p.url)), None)
+        if local is not None:
+            raise CannotTell(f"{source} installs the folder {local.url}")
+        self.need(copy, source, found.files)
+
+    def need(self, copy: CopyFacts, source: str, files: Sequence[str]) -> None:
+        """Note files that are read; they must come from the instruction that brings the manifest."""
+        for file in files:
+            image = copy.image_of(self.model, file)
+            if image is None or self.provider(image, file)[0] is not copy:
+                raise CannotTell(f"{file} comes from another instruction than {source}")
+            self.files[image] = file
+
+    def provider(self, path: str | None, shown: str) -> tuple[CopyFacts, str]:
+        """The last instruction that puts a file at a path of the image, and the file of the context."""
+        if path is not None:
+            for copy in reversed(self.copies):
+                source = copy.context_of(self.model, path)
+                if source is not None:
+                    return copy, source
+        raise CannotTell(f"{shown} is not among the files that are copied from the build context")
+
+    def node(self, call: Call) -> None:
+        self.outside_the_system()
+        verb = call.verb.value if call.verb else None
+        is_global = bool(call.options & {"-g", "--global"}) or verb == "global"
+        if call.ecosystem == "npm" and verb in ("config", "set"):
+            return
+        if is_global and call.action in (Action.INSTALL, Action.REMOVE):
+            if any(_is_local(p) for p in call.packages):
+                raise CannotTell("it installs the project itself")
+            self.installs = self.installs or call.action is Action.INSTALL
+            return
+        if call.action is not Action.INSTALL or call.packages or call.options & {"--prefix", "-C", "--cwd", "--dir", "--modules-folder", "--cache"}:
+            raise CannotTell(f"`{call.ecosystem} {verb or ''}`".strip() + " may read or change the copied files")
+        path = self.path("package.json")
+        copy, source = self.provider(path, "package.json")
+        self.installs = True
+        if self.model.context is None:
+            self.assumption = "the install reads package.json and its lock file only, and node_modules is not in the build context"
+            self.files[path or source] = source
+            return
+        self.manifests(call, copy, source)
+
+    def manifests(self, call: Call, copy: CopyFacts, source: str) -> None:
+        """The manifests of a Node install, when it reads and writes nothing else that is copied."""
+        from optimizer.context.javascript import manifest_files, package_json
+
+        assert self.model.context is not None
+        folder = posixpath.dirname(source) or "."
+        package = package_json(self.model.context, folder)
+        local = [f"{n}: {spec}" for n, spec in (package.local.items() if package else ()) if spec.startswith(("file:", "link:", "portal:", "."))]
+        if local:
+            raise CannotTell(f"package.json installs a folder of the project, {local[0]}")
+        found = manifest_files(self.model.context, folder)
+        problems = [p for p in found.problems if not ("--ignore-scripts" in call.options and re.search(r"runs an? \w+ script", p))]
+        if problems:
+            raise CannotTell(problems[0])
+        if self.brings(posixpath.join(self.cwd or "/", "node_modules")):
+            raise CannotTell("the build context brings a node_modules of its own")
+        reason = lock_trouble(self.model, call, folder)
+        if reason:
+            raise CannotTell(reason)
+        self.need(copy, source, found.files)
+
+    def go(self) -> None:
+        self.outside_the_system()
+        copy, source = self.provider(self.path("go.mod"), "go.mod")
+        self.installs = True
+        names = [source]
+        if self.model.context is None:
+            self.assumption = "go.mod has no replace of a local folder"
+        else:
+            text = self.model.context.read_text(source)
+            folder = posixpath.dirname(source)
+            if text is None or re.search(r"=>\s*(\.|/)", text):
+                raise CannotTell("go.mod replaces a module by a local folder")
+            if any(self.model.context.exists(posixpath.join(folder, f)) for f in ("go.work", "vendor/modules.txt")):
+                raise CannotTell("the project has a workspace or vendored modules")
+            names += [f for f in [posixpath.join(folder, "go.sum")] if self.model.context.exists(f)]
+        self.need(copy, source, names)
+
+
+def lock_trouble(model: Model, call: Call, folder: str) -> str | None:
+    """Why an install may rewrite a lock file that a later COPY would put back, None when it does not."""
+    from optimizer.context.javascript import lock_agrees, lock_files, package_json
+
+    context = model.context
+    assert context is not None
+    locks = [posixpath.basename(f) for f in lock_files(context, folder)]
+    frozen = bool(call.options & {"--frozen-lockfile", "--immutable", "--pure-lockfile", "--no-save", "--no-package-lock"})
+    if frozen or (call.verb is not None and call.verb.value in ("ci", "clean-install", "install-clean")):
+        return None
+    if call.ecosystem == "npm":
+        if not set(locks) & {"package-lock.json", "npm-shrinkwrap.json"} or lock_agrees(context, folder):
+            return None
+        return "package-lock.json does not agree with package.json, so the install rewrites it"
+    if call.ecosystem == "yarn":
+        if "yarn.lock" not in locks:
+            return None
+        text = context.read_text(posixpath.join(folder, "yarn.lock")) or ""
+        package = package_json(context, folder)
+        names = {**package.dependencies, **package.dev_dependencies, **package.optional_dependencies} if package else {}
+        if all(f"{name}@{spec}" in text or f"{name}@npm:{spec}" in text for name, spec in names.items()):
+            return None
+        return "yarn.lock does not agree with package.json, so the install rewrites it"
+    return "the install may rewrite pnpm-lock.yaml" if "pnpm-lock.yaml" in locks else None
+
+
+def _is_archive(url: str) -> bool:
+    return url.partition("#")[0].endswith((".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
+
+
+def _is_local(package: str) -> bool:
+    return package.startswith((".", "/", "~", "file:", "git+file:")) or "/" in package.partition("@")[0].partition("[")[0] and "://" not in package
+
+
+def _makes_venv(words: tuple[Word, ...]) -> bool:
+    values = [w.value for w in words]
+    if len(values) < 3 or None in values:
+        return False
+    program = (values[0] or "").rpartition("/")[2]
+    if program == "virtualenv":
+        return len(values) == 2
+    return re.fullmatch(r"python(\d(\.\d+)?)?", program) is not None and values[1:3] == ["-m", "venv"] and len(values) >= 4 and not (values[-1] or "-").startswith("-")

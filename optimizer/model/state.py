@@ -1,0 +1,120 @@
+"""What is in force before an instruction: ENV, ARG, USER, WORKDIR, SHELL. Unknown is a value: None."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from types import MappingProxyType
+
+from e2b_dockerfile_utils import ShellLex
+
+from optimizer.syntax import Instruction
+
+DEFAULT_SHELL = ("/bin/sh", "-c")
+# Source: DefaultPathEnvUnix in BuildKit's util/system/path.go, the PATH of a stage made from scratch.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Build arguments that exist without ARG. Source: "Predefined ARGs" in the Dockerfile reference.
+PREDEFINED_ARGS = frozenset({
+    "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy",
+})  # fmt: skip
+# Build arguments that the builder sets outside every stage. Source: "Automatic platform ARGs" in the Dockerfile reference.
+PLATFORM_ARGS = frozenset({
+    "BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT", "TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT", "TARGETSTAGE",
+})  # fmt: skip
+_NOTHING: Mapping[str, str | None] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class State:
+    """The state before an instruction.
+
+    Args:
+        env: ENV variables set so far; a value is None when it depends on something unknown.
+        args: ARG variables in effect, those of the stages below included; a value is None when only the build tells. A
+            default counts as the value, although the command line can give another. An ENV of the same name takes its
+            place, and a later ARG with a value the other way round.
+        user: The user that instructions run as, None when unknown.
+        workdir: The working directory (absolute), None when unknown.
+        shell: The words of SHELL.
+        closed: Whether ``env`` holds every variable there is (so that one that is missing is empty), as it does
+            in a stage made from scratch; a base image brings variables that nobody listed.
+    """
+
+    env: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
+    args: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
+    user: str | None = None
+    workdir: str | None = None
+    shell: tuple[str, ...] = DEFAULT_SHELL
+    closed: bool = False
+
+    def lookup(self, name: str) -> str | None:
+        """The value of a variable, None when unknown: of ARG and ENV the one that came last, as in BuildKit's dispatch."""
+        if self.args.get(name) is not None:
+            return self.args[name]
+        if name in self.env:
+            return self.env[name]
+        return "" if self.closed and name not in self.args else None
+
+    def expand(self, word: str, escape: str = "\\") -> str | None:
+        """``word`` with variables replaced and quotes taken off, None when a variable's value is unknown."""
+        if "$" not in word and not any(c in word for c in ("'", '"', escape)):
+            return word
+        values: dict[str, str] = {}
+        for name in _variables(word, escape):
+            value = self.lookup(name)
+            if value is None:
+                return None
+            if name in self.env or name in self.args:  # one that is not set differs from an empty one in ${x-default}
+                values[name] = value
+        try:
+            return str(ShellLex(escape, env=values, skip_unset_env=False).process_word(word))
+        except ValueError:
+            return None
+
+    def path(self, word: str, escape: str = "\\") -> str | None:
+        """An absolute path out of a word that may be relative to the working directory, None when unknown."""
+        expanded = self.expand(word, escape)
+        if expanded is None:
+            return None
+        if expanded.startswith("/"):
+            return posixpath.normpath(expanded)
+        return None if self.workdir is None else posixpath.normpath(posixpath.join(self.workdir, expanded))
+
+    def after(self, node: Instruction) -> State:
+        """The state behind an instruction."""
+        match node.keyword:
+            case "ENV":
+                new = self._values(node)
+                kept = {name: value for name, value in self.args.items() if name not in new}
+                return replace(self, env={**self.env, **new}, args=kept)
+            case "ARG":
+                return replace(self, args={**self.args, **self._values(node)})
+            case "USER":
+                return replace(self, user=self.expand(node.value, node.escape))
+            case "WORKDIR":
+                return replace(self, workdir=self.path(node.value, node.escape))
+            case "SHELL":
+                return replace(self, shell=node.json or self.shell)
+        return self
+
+    def _values(self, node: Instruction) -> dict[str, str | None]:
+        """The variables that ENV or ARG sets, each seen from before the instruction; a name may hold variables, too."""
+        found: dict[str, str | None] = {}
+        for pair in node.pairs:
+            name = self.expand(pair.name, node.escape)
+            if name:
+                found[name] = None if pair.value is None else self.expand(pair.value, node.escape)
+        return found
+
+
+@cache
+def _reference(escape: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(escape)}.|\$(?:\{{(\w+)|(\w+))", re.DOTALL)
+
+
+def _variables(word: str, escape: str) -> set[str]:
+    """The names behind the ``$`` of a word that are not escaped (single quotes are not looked at)."""
+    return {match[1] or match[2] for match in _reference(escape).finditer(word) if match.lastindex}

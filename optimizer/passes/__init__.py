@@ -1,0 +1,14 @@
+"""The passes, in the order in which they run."""
+
+from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
+from optimizer.passes.clean_package_caches import CleanPackageCaches
+from optimizer.passes.merge_runs import MergeRuns
+from optimizer.passes.reorder_copies import ReorderCopies
+
+PASSES: tuple[Pass, ...] = (
+    ReorderCopies(),  # before merging, which would join an install with steps that read the source
+    MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer
+    CleanPackageCaches(),
+)
+
+__all__ = ["PASSES", "Change", "Fact", "Keeps", "Pass", "Refusal", "Rewrites", "Safety"]

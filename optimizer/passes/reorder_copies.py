@@ -1,0 +1,305 @@
+"""Copy manifests, install, and only then copy the source."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from optimizer.model import Model, Stage
+from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
+from optimizer.model.reads import CannotTell, Reads, reads
+from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
+from optimizer.passes.text import indent_of, keyword_like, line_end_of, quote_names
+from optimizer.syntax import Blank, Comment, Instruction, Node
+
+_HARMLESS = frozenset({"LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "STOPSIGNAL", "HEALTHCHECK", "MAINTAINER", "SHELL"})
+_FLAGS = frozenset({"chown", "chmod"})
+
+
+class ReorderCopies(Pass):
+    """Copy what an install reads before it, and the source behind it.
+
+    What it does
+        Moves a COPY or ADD of the source below the RUN instructions that do not read it, such as ``apt-get install``.
+        Where an install reads a manifest out of the source (``requirements.txt``, ``package.json`` and their like),
+        a COPY of just those files is put in front of it.
+
+    Why
+        A changed file invalidates the cache of the COPY that brings it and of everything below. With the source copied
+        first, every edit installs all dependencies again.
+
+    When it refuses
+        It proves which files the install reads: ``-r`` and ``-c`` inside requirements, local paths, workspaces, ``file:``
+        dependencies and install scripts are followed, and where they lead to the source it says so. It refuses when
+        the install writes what the moved COPY brings as well (``node_modules``, a lock file that is out of date), when a
+        RUN in between reads the source, and when variables such as ``PYTHONPATH`` lead the installer to it.
+
+    Safety
+        Safe with a build context. Without one it is not known which files a manifest names: the change is unsafe
+        and says what must hold.
+    """
+
+    name = "reorder-copies"
+    alters = frozenset({Fact.COPIES})
+    examples = (
+        Rewrites(
+            "FROM python:3.12\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\nCMD [\"python\", \"app.py\"]\n",
+            "FROM python:3.12\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\nCMD [\"python\", \"app.py\"]\n",
+            files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
+        ),
+        Keeps(
+            "FROM python:3.12\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\n",
+            because="the requirements install the project itself",
+            files=(("requirements.txt", "-e .\n"), ("setup.py", "from setuptools import setup\nsetup(name='x')\n")),
+        ),
+    )
+
+    def changes(self, model: Model) -> Iterator[Change | Refusal]:
+        """See ``Pass.changes``."""
+        refused: set[int] = set()
+        for stage in model.stages:
+            for position in stage.positions:
+                facts = copy_facts(model, position)
+                for found in _sink(model, stage, facts) if facts is not None else ():
+                    if isinstance(found, Change) or found.position not in refused:
+                        yield found
+                    if isinstance(found, Refusal):
+                        refused.add(found.position)
+
+
+@dataclass
+class _Walk:
+    """The way of a COPY down its stage: what moves with it, what it passes, and what the installs on the way read."""
+
+    moving: list[CopyFacts]
+    needs: list[tuple[int, Reads]] = field(default_factory=list)
+    last: int | None = None
+
+
+def _sink(model: Model, stage: Stage, facts: CopyFacts) -> Iterator[Change | Refusal]:
+    walk = _Walk([facts])
+    reason: tuple[str, int] | None = None
+    before = [c for c in stage_copies(model, stage) if c.position < facts.position]
+    for position in stage.positions:
+        if position <= facts.position:
+            continue
+        node = model.file.instruction(position)
+        if node.keyword == "RUN":
+            try:
+                found = reads(model, position, [*before, *walk.moving])
+            except CannotTell as error:
+                if _installs(node):
+                    reason = (str(error), position)
+                break
+            walk.needs.append((position, found))
+            if found.installs:
+                walk.last = position
+        elif not _passes(model, walk, position, node):
+            break
+    if walk.last is None:
+        if reason:
+            yield Refusal(f"the install stays below the COPY on line {model.file.line(facts.position)}: {reason[0]}", reason[1])
+        return
+    walk.moving = [c for c in walk.moving if c.position < walk.last]
+    trouble = _immovable(walk)
+    if trouble:
+        yield Refusal(f"the install stays below the COPY on line {model.file.line(facts.position)}: {trouble}", walk.last)
+        return
+    yield from _change(model, facts, walk)
+
+
+def _installs(node: Instruction) -> bool:
+    from optimizer.ecosystems import Action, read_call
+
+    calls = [read_call(c) for c in node.script.commands] if node.script is not None else []
+    return any(call is not None and call.action is Action.INSTALL for call in calls)
+
+
+def _passes(model: Model, walk: _Walk, position: int, node: Instruction) -> bool:
+    """Whether the moving instructions may go below this one (a local COPY joins them)."""
+    if node.keyword in _HARMLESS:
+        return True
+    if node.keyword in ("ENV", "ARG"):
+        names = [pair.name for pair in node.pairs]
+        return not any(re.search(rf"\$\{{?{re.escape(n)}\b", c.node.value) for n in names for c in walk.moving)
+    if node.keyword == "WORKDIR":
+        return all(_moves_past_workdir(model, position, node, copy) for copy in walk.moving)
+    if node.keyword in ("COPY", "ADD"):
+        joining = copy_facts(model, position)
+        if joining is not None and joining.destination is not None:
+            walk.moving.append(joining)
+            return True
+        target = model.before(position).path(node.words[-1]) if node.words else None
+        return node.flag("from") is not None and target is not None and not any(overlap(target, c.destination or "/") for c in walk.moving)
+    return False
+
+
+def _moves_past_workdir(model: Model, position: int, node: Instruction, copy: CopyFacts) -> bool:
+    """A WORKDIR makes its folder as the user in force; a COPY behind it must land where it did and find the same owner."""
+    words = copy.node.words
+    folder = model.before(position).path(node.value)
+    if not words or not words[-1].startswith("/") or folder is None or copy.destination is None:
+        return False
+    single_file = not copy.into and overlap(folder, copy.destination) and not _folders_only(model, copy)
+    return model.before(position).user in ("root", "0") and copy.node.flag("chown") is None and not single_file
+
+
+def _folders_only(model: Model, copy: CopyFacts) -> bool:
+    if copy.sources == (".",):
+        return True
+    return model.context is not None and all(model.context.is_dir(m) for s in copy.sources for m in model.context.match(s))
+
+
+def _immovable(walk: _Walk) -> str | None:
+    """Why the instructions that must move cannot, None when they can."""
+    for copy in walk.moving:
+        if copy.destination is None:
+            return "where the COPY puts its files is not known"
+        if {flag.name for flag in copy.node.flags} - _FLAGS:
+            return f"it has a flag, --{copy.node.flags[0].name}, that ties it to its place"
+        if copy.node.keyword == "ADD" and not copy.plain:
+            return "an ADD unpacks or downloads what it brings"
+    return None
+
+
+def _change(model: Model, facts: CopyFacts, walk: _Walk) -> Iterator[Change | Refusal]:
+    assert walk.last is not None
+    needed: dict[str, str] = {}
+    first: int | None = None
+    for position, found in walk.needs:
+        if position <= walk.last:
+            for image, file in found.files:
+                if any(copy.image_of(model, file) == image for copy in walk.moving):
+                    needed[image] = file
+                    first = position if first is None else first
+    moved_files = _files(model, walk.moving)
+    if moved_files is not None and moved_files <= set(needed.values()):
+        return  # it copies the manifests and nothing else: it is where it belongs
+    staying = _staying(model, walk, needed)
+    if staying is None:
+        return
+    walk.moving = [c for c in walk.moving if c not in staying]
+    for copy in staying:
+        for image in [i for i, f in needed.items() if copy.image_of(model, f) == i]:
+            del needed[image]
+    assumption = next((r.assumption for _, r in walk.needs if r.assumption), "")
+    new = _manifest_copies(model, walk, needed)
+    nodes, touched = _rearranged(model, walk, new, first)
+    start, end = walk.moving[0].position, walk.last
+    reordered = model.file.replaced(_lead(model, start), end + 1, nodes)
+    lines = [model.file.line(p) for p, r in walk.needs if r.installs]
+    what = f"copy {quote_names(sorted(set(needed.values())))} before the install on line {lines[-1]} and the rest" if needed else "copy the source"
+    evidence = [f"the install on line {line} reads nothing else of what is copied" for line in lines]
+    if model.context is not None and needed:
+        evidence.append(f"read in the build context: {quote_names(sorted(set(needed.values())))}")
+    safety = Safety.UNSAFE if assumption else Safety.SAFE
+    yield Change(f"{what} behind it" if needed else f"{what} behind the install on line {lines[-1]}", reordered, touched, tuple(evidence), safety, assumption)
+
+
+def _files(model: Model, copies: list[CopyFacts]) -> set[str] | None:
+    """The files of the context that some instructions copy, None when unknown."""
+    if model.context is None or model.context.truncated:
+        return {s for c in copies for s in c.sources} if not any(s == "." or "*" in s for c in copies for s in c.sources) else None
+    found: set[str] = set()
+    for copy in copies:
+        for source in copy.sources:
+            for match in model.context.match(source):
+                found.update(model.context.under(match) if match == "." or model.context.is_dir(match) else [match])
+    return found
+
+
+def _staying(model: Model, walk: _Walk, needed: dict[str, str]) -> list[CopyFacts] | None:
+    """The instructions that bring manifests only and may stay above the install; None when the first has to stay itself."""
+    staying = []
+    for index, copy in enumerate(walk.moving):
+        files = _files(model, [copy])
+        if files is not None and files and files <= set(needed.values()):
+            if not any(overlap(copy.destination or "/", other.destination or "/") for other in walk.moving[:index]):
+                staying.append(copy)
+    if walk.moving and walk.moving[0] in staying:
+        return None
+    return staying
+
+
+def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[Instruction]:
+    """New COPY instructions for the manifests, one a folder, in the style of the one that brought them until now."""
+    groups: dict[tuple[int, str], list[tuple[str, str]]] = {}
+    for image, file in needed.items():
+        copy = next(c for c in reversed(walk.moving) if c.image_of(model, file) == image)
+        groups.setdefault((copy.position, posixpath.dirname(image)), []).append((file, image))
+    found = []
+    for (position, folder), files in groups.items():
+        copy = next(c for c in walk.moving if c.position == position)
+        found.append(_copy_of(model, copy, folder, sorted(files)))
+    return found
+
+
+def _copy_of(model: Model, copy: CopyFacts, folder: str, files: list[tuple[str, str]]) -> Instruction:
+    node = copy.node
+    sources = [file for file, _ in files]
+    renamed = len(files) == 1 and posixpath.basename(files[0][0]) != posixpath.basename(files[0][1])
+    target = _written(model, copy, files[0][1] if renamed else folder)
+    if not renamed and len(sources) > 1 and not target.endswith("/"):
+        target += "/"
+    elif not renamed and target not in (".", "./") and not target.endswith("/"):
+        target += "/"
+    flags = "".join(f"--{f.name}={f.value} " for f in node.flags)
+    keyword = keyword_like(node, "COPY")
+    quoted = node.json is not None or any(re.search(r"[\s\"'\\$]", w) for w in (*sources, target))
+    if quoted:
+        import json
+
+        words = json.dumps([*sources, target], ensure_ascii=False)
+    else:
+        words = " ".join([*sources, target])
+    return Instruction(f"{indent_of(node)}{keyword} {flags}{words}{line_end_of(model.file, node)}", node.escape)
+
+
+def _written(model: Model, copy: CopyFacts, path: str) -> str:
+    """A path of the image as the COPY's author would write it: relative to WORKDIR where the COPY's own destination is."""
+    written = copy.node.words[-1]
+    workdir = model.before(copy.position).workdir
+    if written.startswith("/") or workdir is None or not (path + "/").startswith(workdir.rstrip("/") + "/"):
+        return path
+    relative = posixpath.relpath(path, workdir)
+    if relative == ".":
+        return written if written in (".", "./") else "./"
+    return f"./{relative}" if written.startswith("./") else relative
+
+
+def _lead(model: Model, position: int) -> int:
+    """Where the comments begin that stand directly above a node."""
+    start = position
+    while start > 0 and isinstance(model.file.nodes[start - 1], Comment):
+        start -= 1
+    return start
+
+
+def _rearranged(model: Model, walk: _Walk, new: list[Instruction], first: int | None) -> tuple[list[Node], tuple[int, ...]]:
+    """The nodes from the first moving COPY to the last install in their new order, and the indices of what moved."""
+    assert walk.last is not None
+    nodes = model.file.nodes
+    moving = {c.position for c in walk.moving}
+    blocks = {p: range(_lead(model, p), p + 1) for p in moving}
+    taken = {i for block in blocks.values() for i in block}
+    start, end = _lead(model, walk.moving[0].position), walk.last + 1
+    spaced = any(isinstance(nodes[i], Blank) for i in range(walk.moving[0].position + 1, end))
+    first_lead = _lead(model, first) if first is not None else None
+    out: list[Node] = []
+    for i in range(start, end):
+        if i == first_lead:
+            out.extend(new)
+            if new and spaced and isinstance(nodes[i], Comment):
+                out.append(Blank(model.file.newline))
+        if i in taken:
+            continue
+        if isinstance(nodes[i], Blank) and (not out and (start == 0 or isinstance(nodes[start - 1], Blank) or new) or (out and isinstance(out[-1], Blank))):
+            continue
+        out.append(nodes[i])
+    if spaced:
+        out.append(Blank(model.file.newline))
+    for position in sorted(moving):
+        out.extend(nodes[i] for i in blocks[position])
+    return out, tuple(sorted([*moving, *(p for p, r in walk.needs if p <= walk.last and r.installs)]))

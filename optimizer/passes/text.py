@@ -1,0 +1,63 @@
+"""New text in the style of what stands beside it: indent, continuation, line end, case of keywords."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from optimizer.syntax import Dockerfile, Instruction
+
+_CONTINUED = re.compile(r"[\\`][ \t]*\r?\n([ \t]*)(?=[^\s#])")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an instruction breaks its lines: indent of the lines behind the first, and ``&&`` before or behind the break."""
+
+    indent: str = "    "
+    trailing_and: bool = False
+
+
+def style_of(file: Dockerfile, node: Instruction) -> Style:
+    """The style of a RUN that is broken over lines, else of the first such RUN in the file, else four blanks."""
+    candidates = [node, *(file.instruction(p) for p in file.positions)]
+    for candidate in candidates:
+        if candidate.keyword != "RUN" or candidate.heredocs:
+            continue
+        match = _CONTINUED.search(candidate.text)
+        if match:
+            return Style(match[1] or "    ", bool(re.search(r"&&[ \t]*[\\`][ \t]*\r?\n", candidate.text)))
+    return Style()
+
+
+def line_end_of(file: Dockerfile, node: Instruction) -> str:
+    """The line end that an instruction uses, else the file's."""
+    if node.text.endswith("\r\n"):
+        return "\r\n"
+    return "\n" if node.text.endswith("\n") else file.newline
+
+
+def keyword_like(node: Instruction, keyword: str) -> str:
+    """``keyword`` in the case in which ``node`` writes its own."""
+    return keyword.lower() if node.keyword_text.islower() else keyword
+
+
+def indent_of(node: Instruction) -> str:
+    """The blanks in front of an instruction's keyword."""
+    return node.text[: len(node.text) - len(node.text.lstrip(" \t"))]
+
+
+def body(node: Instruction) -> str:
+    """The source text behind keyword and flags, without the last line end; inner line breaks and comments stay."""
+    return node.text[node.rest.source(0) :].rstrip()
+
+
+def instruction_like(file: Dockerfile, node: Instruction, keyword: str, rest: str) -> Instruction:
+    """A new instruction on one line, written the way ``node`` is."""
+    return Instruction(f"{indent_of(node)}{keyword_like(node, keyword)} {rest}{line_end_of(file, node)}", node.escape)
+
+
+def quote_names(names: list[str] | tuple[str, ...], limit: int = 4) -> str:
+    """Names for a sentence: all of them when they are few, else the first and a count."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
