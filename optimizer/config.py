@@ -68,7 +68,7 @@ class Configs:
     """The configuration of each folder, read once. ``only`` is one given on the command line, which holds everywhere."""
 
     only: Config | None = None
-    _known: dict[Path, Config] = field(default_factory=dict)
+    _known: dict[tuple[Path, Path], Config] = field(default_factory=dict)
 
     def of(self, folder: Path, limit: Path) -> Config:
         """The nearest configuration at or above a folder.
@@ -82,12 +82,12 @@ class Configs:
         """
         if self.only is not None:
             return self.only
-        if folder not in self._known:
+        if (folder, limit) not in self._known:
             config = next((c for name in FILES if (c := load(folder / name)) is not None), None)
             if config is None:
                 config = self.of(folder.parent, limit) if folder != limit and folder.is_relative_to(limit) else Config()
-            self._known[folder] = config
-        return self._known[folder]
+            self._known[folder, limit] = config
+        return self._known[folder, limit]
 
 
 def load(path: Path) -> Config | None:
@@ -107,9 +107,10 @@ def load(path: Path) -> Config | None:
         return None  # most have nothing to say, and reading TOML takes time
     table: Any = _table(path, data)
     if in_pyproject:
-        table = table.get("tool", {}).get("dopt")
-    if table is None:
-        return None
+        tool = table.get("tool")
+        table = tool.get("dopt") if isinstance(tool, dict) else None
+        if table is None:
+            return None
     if not isinstance(table, dict):
         raise InputError(str(path), "'tool.dopt' must be a table")
     return _config(path, table)

@@ -7,7 +7,8 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,13 @@ from optimizer.syntax import Dockerfile, Instruction
 _NAME = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?|dockerfile|.+\.(?:[Dd]ockerfile|Containerfile)")
 # Behind the last dot of names that look like a Dockerfile's: other kinds of files, templates, what editors and merges leave.
 _OTHERS = frozenset({
-    "dockerignore", "containerignore", "md", "rst", "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "erb", "mustache", "hbs", "in", "m4",
-    "bak", "backup", "orig", "rej", "save", "swo", "swp", "tmp",
+    "dockerignore", "containerignore", "md", "rst", "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "erb", "mustache", "hbs", "in",
+    "m4", "bak", "backup", "orig", "rej", "save", "swo", "swp", "tmp",
 })  # fmt: skip
 _SKIPPED = frozenset({
-    ".git", ".hg", ".svn", ".jj", "node_modules", "bower_components", "jspm_packages", "vendor", "third_party", "venv", ".venv", "virtualenv",
-    "site-packages", "__pycache__", "__pypackages__", ".eggs", ".tox", ".nox", ".direnv", ".mypy_cache", ".ruff_cache", ".pytest_cache",
-    ".terraform", ".cache",
+    ".git", ".hg", ".svn", ".jj", "node_modules", "bower_components", "jspm_packages", "vendor", "third_party", "venv", ".venv",
+    "virtualenv", "site-packages", "__pycache__", "__pypackages__", ".eggs", ".tox", ".nox", ".direnv", ".mypy_cache", ".ruff_cache",
+    ".pytest_cache", ".terraform", ".cache",
 })  # fmt: skip
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
 
@@ -52,16 +53,19 @@ def is_dockerfile_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and not name.endswith("~") and name.rpartition(".")[2].lower() not in _OTHERS
 
 
-def find_dockerfiles(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[InputError, ...]]:
+def find_dockerfiles(
+    paths: Iterable[Path], excluded: Callable[[Path], bool] = lambda _: False
+) -> tuple[tuple[Path, ...], tuple[InputError, ...]]:
     """The Dockerfiles that paths stand for, and what is wrong with the paths.
 
     Args:
         paths: Files, which are taken whatever their names, and folders, which are searched through and through.
             Folders that hold other people's code or caches are left out, and links to folders are not followed.
+        excluded: Whether a file found in a folder is left out.
 
     Returns:
         The Dockerfiles, in the order of ``paths`` and sorted within a folder, no file twice; a folder without any and
-        folders that cannot be read are errors. That a file exists is not looked at.
+        folders that cannot be read are errors. Whether a file exists is not looked at.
     """
     found: dict[str, Path] = {}
     errors: list[InputError] = []
@@ -71,10 +75,11 @@ def find_dockerfiles(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Inp
             continue
         unreadable: list[InputError] = []
         below = sorted(_search(path, unreadable))
+        kept = [file for file in below if not excluded(file)]
         errors.extend(unreadable)
-        if not below and not unreadable:
-            errors.append(InputError(str(path), "no Dockerfile in this folder or below"))
-        for file in below:
+        if not kept and not unreadable:
+            errors.append(InputError(str(path), "no Dockerfile here" + (f" but the {len(below)} that are excluded" if below else "")))
+        for file in kept:
             found.setdefault(os.path.realpath(file), file)
     return tuple(found.values()), tuple(errors)
 
@@ -88,23 +93,21 @@ def _search(folder: Path, errors: list[InputError]) -> Iterator[Path]:
         yield from (Path(parent, name) for name in names if is_dockerfile_name(name))
 
 
-def search_limit(dockerfile: Path, start: Path) -> Path:
+def search_limit(dockerfile: Path, starts: Iterable[Path]) -> Path:
     """The outermost folder that may belong to the same project as a Dockerfile.
 
     Args:
         dockerfile: The Dockerfile.
-        start: The folder dopt was started in or asked to search.
+        starts: The folders that dopt was started in and asked to search.
 
     Returns:
-        The nearest folder at or above the Dockerfile's that holds ``.git``, else ``start`` where that is above the
-        Dockerfile, else the Dockerfile's own folder. Absolute.
+        The nearest folder at or above the Dockerfile's that holds ``.git``, else the first of ``starts`` that is above
+        the Dockerfile, else the Dockerfile's own folder. Absolute.
     """
-    folder = Path(os.path.abspath(dockerfile)).parent
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
-            return candidate
-    start = Path(os.path.abspath(start))
-    return start if folder.is_relative_to(start) else folder
+    own = Path(os.path.abspath(dockerfile)).parent
+    repository = next((folder for folder in (own, *own.parents) if (folder / ".git").exists()), None)
+    above = (start for start in (Path(os.path.abspath(start)) for start in starts) if own.is_relative_to(start))
+    return repository or next(above, own)
 
 
 def context_sources(file: Dockerfile) -> tuple[str, ...]:
@@ -227,10 +230,8 @@ def _write_beside(path: Path, target: Path, status: os.stat_result, before: byte
             file.write(after)
             file.flush()
             if hasattr(os, "chown"):
-                try:
+                with suppress(PermissionError):  # only root gives files away; the content matters more
                     os.chown(temporary, status.st_uid, status.st_gid)
-                except PermissionError:
-                    pass  # only root gives files away; the content matters more
             os.chmod(temporary, stat.S_IMODE(status.st_mode))
             os.fsync(file.fileno())
         _check_unchanged(path, target, before)

@@ -69,7 +69,7 @@ def django_settings(context: BuildContext, *, environment: Mapping[str, str] | N
         places = {resolve(text) if text is not None else None for text in texts}
         if len(places) == 1 and None not in places:
             return places.pop()
-        if (texts and places != {None}) or None in texts:
+        if texts:
             unknown.append(Unknown("write", path, f"computes {name}"))
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from optimizer.context.javascript_tree import arguments, literal, module_name, pairs, parser, text_of, unescape
@@ -20,7 +20,7 @@ Scope: TypeAlias = "AnyScope[Node]"
 Elsewhere: TypeAlias = "Callable[[str, str, str, int], Values]"
 
 _MANY = 12  # more alternatives than this count as unknown
-_DEPTH = 14  # of names that stand for names
+_DEPTH = 40  # of expressions in expressions, names followed
 _FUNCTIONS = {
     "function_declaration", "function_expression", "generator_function", "generator_function_declaration", "arrow_function",
     "method_definition",
@@ -38,6 +38,7 @@ class Module:
         self.folders = folders
         self.environment = environment
         self.tree = parser(posixpath.splitext(path)[1]).parse(text.encode("utf-8", "replace"))
+        self._known: dict[tuple[int, str], Values] = {}
         self.scope: Scope = AnyScope(None)
         self.aliases: dict[str, str] = {}
         self.calls: list[tuple[Node, Scope]] = []
@@ -188,8 +189,7 @@ class Module:
         """All values an expression may have; `HOLE` for one that is not known, or as the unknown part of a text."""
         if node is None or depth > _DEPTH:
             return UNKNOWN
-        found = tuple(dict.fromkeys(self._evaluate(node, scope, depth)))
-        return found if len(found) <= _MANY else UNKNOWN
+        return _few(self._evaluate(node, scope, depth))
 
     def _evaluate(self, node: Node, scope: Scope, depth: int) -> Values:
         def of(other: Node | None) -> Values:
@@ -222,7 +222,7 @@ class Module:
                 left, right = of(node.child_by_field_name("left")), of(node.child_by_field_name("right"))
                 match text_of(node.child_by_field_name("operator")):
                     case "||" | "??":
-                        return (*(value for value in left if value), *right)
+                        return (*(value for value in left if value), *(right if HOLE in left or not all(left) else ()))
                     case "+":
                         return tuple(f"{_text(a)}{_text(b)}" for a, b in _product([left, right]))
             case "parenthesized_expression" | "as_expression" | "non_null_expression" | "await_expression" | "satisfies_expression":
@@ -240,13 +240,18 @@ class Module:
         found = scope.find(name)
         if found is not None:
             where, bindings = found
+            key = (id(where), name)
+            if key in self._known:
+                return self._known[key]
+            self._known[key] = UNKNOWN  # for a name that stands for itself
             values = [(binding, self.values(binding.node, where, depth + 1)) for binding in bindings]
-            return tuple(
+            self._known[key] = tuple(
                 itertools.chain.from_iterable(
                     (item for value in options for item in (value if isinstance(value, tuple) else UNKNOWN)) if binding.each else options
                     for binding, options in values
                 )
             )
+            return self._known[key]
         if name == "__dirname":
             return self.folders
         if name == "__filename":
@@ -268,10 +273,19 @@ class Module:
             return self._name(name, self.scope, depth)
         for written in (f"exports.{name}", f"module.exports.{name}"):
             if written in self.attributes:
-                return tuple(value for one, where in self.attributes[written] for value in self.values(one, where, depth + 1))
+                return self._attribute(written, depth)
         tables = [node for node, _ in self.attributes.get("module.exports", ())]
         tables += [node for child in self.tree.root_node.named_children if (node := child.child_by_field_name("value")) is not None]
         return self._entry(tables, name, self.scope, depth)
+
+    def _attribute(self, name: str, depth: int) -> Values:
+        """All values that are assigned to `this.x`, `exports.x` and the like, worked out once."""
+        key = (0, name)
+        if key not in self._known:
+            self._known[key] = UNKNOWN  # for a name that stands for itself
+            values = (value for one, where in self.attributes[name] for value in self.values(one, where, depth + 1))
+            self._known[key] = _few(values)
+        return self._known[key]
 
     def _entry(self, tables: list[Node], key: str, scope: Scope, depth: int) -> Values:
         """All values that object literals have under a key."""
@@ -279,7 +293,7 @@ class Module:
         for table in tables:
             if table.type == "identifier" and (bound := scope.find(text_of(table))) is not None:
                 values += (
-                    self._entry([b.node for b in bound[1] if b.node is not None], key, bound[0], depth + 1) if depth < _DEPTH else UNKNOWN
+                    self._entry([b.node for b in bound[1] if b.node is not None], key, bound[0], depth + 6) if depth < _DEPTH else UNKNOWN
                 )
                 continue
             entry = pairs(table).get(key)
@@ -295,7 +309,7 @@ class Module:
         if written in ("import.meta.dirname", "import.meta.dir"):
             return self.folders
         if written in self.attributes:
-            return tuple(value for one, where in self.attributes[written] for value in self.values(one, where, depth + 1))
+            return self._attribute(written, depth)
         owner = node.child_by_field_name("object")
         if owner is None or depth > _DEPTH:
             return UNKNOWN
@@ -335,6 +349,12 @@ class Module:
         if name in ("URL", "url.URL") and len(parts) == 2:
             return tuple(join(parent(_text(base)), _text(path)) for path, base in _product(parts))
         return UNKNOWN
+
+
+def _few(values: Iterable[Value]) -> Values:
+    """Values without doubles; too many of them count as unknown."""
+    found = tuple(dict.fromkeys(values))
+    return found if len(found) <= _MANY else UNKNOWN
 
 
 def _product(parts: list[Values]) -> tuple[tuple[Value, ...], ...]:

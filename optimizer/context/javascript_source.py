@@ -145,6 +145,7 @@ class _Reader:
         self.findings = Findings()
         self.total = 0
         self._modules: dict[str, Module | None] = {}
+        self._exports: dict[tuple[str, str], Values] = {}
         self._paths: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
 
     def module(self, path: str) -> Module | None:
@@ -156,7 +157,10 @@ class _Reader:
             if text is None or self.total > MAXIMUM_SOURCE:
                 self._modules[path] = None
             else:
-                self._modules[path] = Module(path, text, self._folders(path), self.environment, self._elsewhere)
+                try:
+                    self._modules[path] = Module(path, text, self._folders(path), self.environment, self._elsewhere)
+                except RecursionError:
+                    self._modules[path] = None
         return self._modules[path]
 
     def _folders(self, path: str) -> tuple[str, ...]:
@@ -171,9 +175,15 @@ class _Reader:
         return (bundled,) if compiled == bundled else (HOLE, bundled) if inside.startswith("..") else (compiled, bundled)
 
     def _elsewhere(self, path: str, source: str, export: str, depth: int) -> Values:
-        found = self.find(path, source) if source.strip(".") and depth < 14 else None
+        found = self.find(path, source) if source.strip(".") and depth < 40 else None
         module = self.module(found) if found and found.endswith(_SOURCE) else None
-        return module.exported(export, depth) if module else UNKNOWN
+        if module is None:
+            return UNKNOWN
+        key = (module.path, export)
+        if key not in self._exports:
+            self._exports[key] = UNKNOWN  # for modules that export each other's values
+            self._exports[key] = module.exported(export, depth)
+        return self._exports[key]
 
     def find(self, path: str, name: str) -> str | None:
         """The file of the context that a local module name stands for."""
@@ -221,13 +231,17 @@ class _Reader:
             return []
         module = self.module(path)
         if module is None:
-            unknown.add(Unknown("context", path, "cannot be read as text, or there is too much source to read"))
+            unknown.add(Unknown("context", path, "cannot be read: it is not text, nested too deeply, or there is too much source"))
             return []
         line = module.broken_line()
         if line is not None:
             unknown.add(Unknown("syntax", f"{path}:{line}", "cannot be parsed"))
         found: list[str] = []
-        names: Iterable[tuple[Node, str]] = [*module.imports, *read_calls(module, self.findings)]
+        try:
+            names: Iterable[tuple[Node, str]] = [*module.imports, *read_calls(module, self.findings)]
+        except RecursionError:
+            unknown.add(Unknown("syntax", path, "is nested too deeply to be read"))
+            return []
         for node, name in names:
             if name.startswith((".", ROOT)) or not re.match(r"[@\w]", name):
                 local = self.find(path, name)

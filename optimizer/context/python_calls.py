@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from optimizer.context.commands import command_programs, shell_programs, shell_writes
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, Unknown, parent, resolve
-from optimizer.context.python_module import Module, Scope, children
+from optimizer.context.python_module import Module, Scope, children, dotted
 from optimizer.context.python_source import Findings, add_places, flatten
 from optimizer.context.scopes import UNKNOWN, Value, Values
 
@@ -113,7 +113,7 @@ class _Call:
         return any(argument.keyword is not None and argument.keyword.value == keyword for argument in self.arguments)
 
     def unknown(self, about: str, what: str) -> Unknown:
-        return Unknown(about, f"{self.module.path}:{self.module.line(self.node)}", what)  # type: ignore[arg-type]
+        return Unknown(about, self.module.where(self.node), what)  # type: ignore[arg-type]
 
     def add_program(self, values: Values, shell: bool = False) -> None:
         for value in values:
@@ -303,7 +303,7 @@ def _method(call: _Call, receiver: cst.BaseExpression, method: str) -> None:
         call.write(receivers())
     elif method in ("read_text", "read_bytes"):
         call.read(receivers())
-    elif method == "open":
+    elif method == "open" and dotted(receiver) not in call.module.aliases:  # `webbrowser.open` and the like
         mode = call.argument(0, "mode") or ("r",)
         known = tuple(value for value in receivers() if isinstance(value, str))
         if any(value != HOLE for value in known) or (call.arguments and all(m in _MODES for m in mode)):

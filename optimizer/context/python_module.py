@@ -6,9 +6,12 @@ a name assigned twice); `HOLE` among them says that there are others.
 
 from __future__ import annotations
 
+import ast
 import itertools
 import posixpath
-from collections.abc import Iterator, Mapping
+import re
+import warnings
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,26 +27,49 @@ if TYPE_CHECKING:
 Binding: TypeAlias = "AnyBinding[cst.BaseExpression]"
 Scope: TypeAlias = "AnyScope[cst.BaseExpression]"
 _MANY = 12  # more alternatives than this count as unknown
-_DEPTH = 12  # of names that stand for names
+_DEPTH = 60  # of expressions in expressions, names followed
+
+
+_NO_CODE = {
+    "__slots__", "lpar", "rpar", "comma", "semicolon", "leading_lines", "lines_after_decorators", "lbracket", "rbracket", "lbrace",
+    "rbrace", "annotation", "returns", "equal", "operator", "dot", "asynchronous", "type_parameters", "header", "footer",
+    "indent", "encoding", "default_indent", "default_newline", "has_trailing_newline",
+    "start", "end", "separator", "colon", "first_colon", "second_colon",
+    "keyword", "star", "posonly_ind", "conversion", "newline", "comment", "trailing_comma",
+}  # fmt: skip
 
 
 @cache
 def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
     """The fields of a node that hold code. Passing over whitespace is most of the speed."""
-    skip = ("whitespace", "par", "comma", "semicolon", "lines", "bracket", "newline", "header", "footer")
-    return tuple(name for name in kind.__dataclass_fields__ if not any(part in name for part in skip))
+    return tuple(name for name in kind.__dataclass_fields__ if name not in _NO_CODE and "whitespace" not in name)
 
 
-def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+@cache
+def _noted() -> frozenset[type[cst.CSTNode]]:
+    """The kinds of nodes that `Module._visit` has a case for. To look a type up is faster than to try every case."""
+    import libcst as cst
+
+    return frozenset(
+        (
+            cst.FunctionDef, cst.Lambda, cst.ClassDef, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For, cst.CompFor,
+            cst.WithItem, cst.ExceptHandler, cst.MatchAs, cst.Global, cst.Import, cst.ImportFrom, cst.Call, cst.Dict, cst.Subscript,
+        )
+    )  # fmt: skip
+
+
+def children(node: cst.CSTNode) -> list[cst.CSTNode]:
     """The nodes of code right below a node, in order."""
     import libcst as cst
 
+    found: list[cst.CSTNode] = []
     for name in _fields(type(node)):
         value = getattr(node, name)
         if isinstance(value, cst.CSTNode):
-            yield value
+            found.append(value)
         elif isinstance(value, (tuple, list)):
-            yield from (item for item in value if isinstance(item, cst.CSTNode))
+            found += [item for item in value if isinstance(item, cst.CSTNode)]
+    return found
 
 
 def dotted(node: cst.CSTNode) -> str | None:
@@ -79,20 +105,35 @@ class Module:
         self.subscripts: list[tuple[cst.Subscript, Scope]] = []
         self.attributes: dict[str, list[tuple[Binding, Scope]]] = {}
         self.imports: list[str] = []
+        self._known: dict[tuple[int, str], Values] = {}
         self._lines: Mapping[cst.CSTNode, object] | None = None
-        self._walk(self.tree, self.scope, None)
+        self._walk()
 
-    def line(self, node: cst.CSTNode) -> int:
-        """The line of a node. Positions are worked out for the first one asked for, most files need none."""
+    def where(self, node: cst.CSTNode) -> str:
+        """ "file:line" of a node. Positions are worked out for the first one asked for, most files need none."""
         from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
         if self._lines is None:
-            self._lines = MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve(PositionProvider)
+            try:
+                self._lines = MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve(PositionProvider)
+            except RecursionError:
+                self._lines = {}
         place = self._lines.get(node)
-        return place.start.line if isinstance(place, CodeRange) else 0
+        return f"{self.path}:{place.start.line}" if isinstance(place, CodeRange) else self.path
 
-    def _walk(self, node: cst.CSTNode, scope: Scope, owner: str | None) -> None:
-        """Collect names, imports and calls. owner: the class whose body this is."""
+    def _walk(self) -> None:
+        """Collect names, imports and calls, without recursion: long sums nest deeper than Python's stack."""
+        pending: list[tuple[cst.CSTNode, Scope, str | None]] = [(self.tree, self.scope, None)]
+        noted = _noted()
+        while pending:
+            node, scope, owner = pending.pop()
+            if type(node) in noted:
+                pending += reversed(self._visit(node, scope, owner))
+            else:
+                pending += reversed([(child, scope, owner) for child in children(node)])
+
+    def _visit(self, node: cst.CSTNode, scope: Scope, owner: str | None) -> list[tuple[cst.CSTNode, Scope, str | None]]:
+        """Take note of one node. owner: the class whose body this is. Returns the nodes below with their scope and owner."""
         import libcst as cst
 
         match node:
@@ -106,13 +147,9 @@ class Module:
                         inner.bind(star.name.value, AnyBinding(None))
                 if isinstance(node, cst.FunctionDef):
                     scope.bind(node.name.value, AnyBinding(None))
-                for child in children(node):
-                    self._walk(child, inner, None)
-                return
+                return [(child, inner, None) for child in children(node)]
             case cst.ClassDef():
-                for child in children(node):
-                    self._walk(child, scope, node.name.value if child is node.body else None)
-                return
+                return [(child, scope, node.name.value if child is node.body else None) for child in children(node)]
             case cst.Assign():
                 for target in node.targets:
                     self._bind(target.target, AnyBinding(node.value), scope, owner)
@@ -140,8 +177,7 @@ class Module:
                 self.dicts.append((node, scope))
             case cst.Subscript():
                 self.subscripts.append((node, scope))
-        for child in children(node):
-            self._walk(child, scope, owner)
+        return [(child, scope, owner) for child in children(node)]
 
     def _bind(self, target: cst.CSTNode, binding: Binding, scope: Scope, owner: str | None) -> None:
         import libcst as cst
@@ -217,14 +253,21 @@ class Module:
                     return values
             return UNKNOWN
         where, bindings = found
-        return tuple(itertools.chain.from_iterable(self._binding(one, where, depth) for one in bindings))
+        return self._all(id(where), name, [(binding, where) for binding in bindings], depth)
 
     def attribute(self, name: str, depth: int) -> Values:
         """All values of a name such as `self.path`, `Config.DATA` or `app.config[KEY]`."""
-        found = self.attributes.get(name)
-        if found is None:
-            return UNKNOWN
-        return tuple(itertools.chain.from_iterable(self._binding(one, where, depth) for one, where in found))
+        return self._all(0, name, self.attributes[name], depth) if name in self.attributes else UNKNOWN
+
+    def _all(self, owner: int, name: str, bindings: list[tuple[Binding, Scope]], depth: int) -> Values:
+        """All values that assignments give a name, worked out once. A name that stands for itself is unknown."""
+        key = (owner, name)
+        if key not in self._known:
+            self._known[key] = UNKNOWN
+            found = itertools.chain.from_iterable(self._binding(one, where, depth) for one, where in bindings)
+            values = tuple(dict.fromkeys(found))
+            self._known[key] = values if len(values) <= _MANY else UNKNOWN
+        return self._known[key]
 
     def _binding(self, binding: Binding, scope: Scope, depth: int) -> Values:
         values = self.values(binding.node, scope, depth + 1)
@@ -255,6 +298,31 @@ def absolute_module(path: str, level: int, name: str) -> str:
     return posixpath.normpath(posixpath.join("/", folder, *name.split("."))).rstrip("/") + ("" if name else "/")
 
 
+def parse_quietly(text: str) -> ast.Module:
+    """`ast.parse` without the warnings it has for what it reads. Raises SyntaxError, ValueError, RecursionError, MemoryError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def _too_deep(text: str) -> bool:
+    """Whether libcst might overflow the stack, which ends the process: nesting that `ast` refuses.
+
+    A file with syntax that `ast` does not know yet is measured by its brackets, branches and line lengths.
+    """
+    try:
+        parse_quietly(text)
+    except (RecursionError, MemoryError):
+        return True
+    except (SyntaxError, ValueError):
+        depth = deepest = 0
+        for bracket in re.finditer(r"[()\[\]{}]", text):
+            depth += 1 if bracket[0] in "([{" else -1
+            deepest = max(deepest, depth)
+        return deepest > 100 or text.count("elif ") > 1000 or max(map(len, text.splitlines()), default=0) > 5000
+    return False
+
+
 class Modules:
     """The Python files of a context, parsed when they are needed.
 
@@ -278,6 +346,8 @@ class Modules:
             try:
                 if text is None:
                     self.problems[path] = (1, "cannot be read as text")
+                elif _too_deep(text):
+                    self.problems[path] = (1, "is nested too deeply to be parsed")
                 else:
                     self._modules[path] = Module(path, text, self)
             except cst.ParserSyntaxError as error:

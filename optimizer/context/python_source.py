@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from optimizer.context.python_module import Modules
 
 MAXIMUM_SOURCE = 4 << 20  # characters of Python that are read; more of it counts as unknown
+# A name that imports, calls or assigns something that python_calls.py knows.
 _OF_INTEREST = re.compile(
-    r"subprocess|\bos\.(?!environ|getenv|path\b)|\bopen\b|popen|pexpect|plumbum|\bsh\b|shutil|write_|read_|mkdir|touch|unlink|sqlite|FileHandler"
-    r"|basicConfig|filename|\.run\(|\.bind\(|listen|Server\(|_port\(|create_engine|DATABASE|\.save|\bto_\w+\(|imwrite|savefig"
-    r"|dump\(|import_module|__import__|run_app|serve\(|create_server|start_server|directory|send_file|Loader|\.add\(|os import"
-    r"|File\(|urlretrieve|pty|create_subprocess"
+    r"subprocess|\bos\.(?!environ|getenv|path\b|sep\b|linesep)|\bos import|\bopen\s*\(|popen|pexpect|plumbum|\bsh\b|shutil|sqlite|logging"
+    r"|\.(?:write|read)_(?:text|bytes|csv|excel|json|parquet|pickle|table|feather)\b|\.(?:mkdir|touch|unlink|rmdir|symlink_to|save)\s*\("
+    r"|\.to_(?:csv|excel|parquet|pickle|feather|hdf)\s*\(|savefig|filename|\.(?:run|bind|listen|launch|connect)\s*\(|\.rename\s*\("
+    r"|Server\s*\(|_port\s*\(|create_(?:async_)?engine|Database|DATABASE_URI|dump|load|imread|imwrite|VideoWriter|import_module|__import__"
+    r"|run_app|run_simple|run_server|run_task|serve|_server\b|send_file|send_from|FileResponse|StaticFiles|Jinja2Templates|FileSystemLoader"
+    r"|h5py|numpy|loguru|tinydb|GzipFile|ZipFile|open_file|urlretrieve|\bpty\b|create_subprocess|Image\b"
 )
 _SKIPPED_FOLDERS = {
     "tests", "test", "testing", "node_modules", "site-packages", "__pycache__", "venv", ".venv", "env", ".env", ".git",
@@ -128,10 +131,12 @@ def _skipped(path: str) -> bool:
 
 def _read(path: str, text: str, modules: Modules, findings: Findings) -> list[str]:
     """Add what one file tells to the findings. Returns the modules it imports."""
+    from optimizer.context.python_module import parse_quietly
+
     if not _OF_INTEREST.search(text):
         try:
-            return _imports(path, ast.parse(text))
-        except (SyntaxError, ValueError, RecursionError):
+            return _imports(path, parse_quietly(text))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             pass  # newer syntax than this Python knows, or none at all: libcst tells
     module = modules.module(path)
     if module is None:
@@ -140,7 +145,10 @@ def _read(path: str, text: str, modules: Modules, findings: Findings) -> list[st
         return []
     from optimizer.context.python_calls import read_module
 
-    read_module(module, findings)
+    try:
+        read_module(module, findings)
+    except RecursionError:
+        findings.unknown.add(Unknown("syntax", path, "is nested too deeply to be read"))
     return module.imports
 
 

@@ -60,8 +60,10 @@ def evaluate(module: Module, node: cst.CSTNode, scope: Scope, depth: int) -> Val
         case cst.IfExp():
             return (*of(node.body), *of(node.orelse))
         case cst.BooleanOperation():
-            left = tuple(value for value in of(node.left) if value or not isinstance(node.operator, cst.Or))
-            return (*left, *of(node.right))
+            left = of(node.left)
+            if isinstance(node.operator, cst.Or):
+                return (*(value for value in left if value), *(of(node.right) if HOLE in left or not all(left) else ()))
+            return (*(value for value in left if not value or value == HOLE), *of(node.right))
         case cst.BinaryOperation():
             return _combine(node.operator, of(node.left), of(node.right))
         case cst.List() | cst.Tuple() | cst.Set():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from optimizer.ecosystems.apk import Apk
 from optimizer.ecosystems.apt import Apt
 from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, unwrapped
@@ -19,9 +21,15 @@ SYSTEM = frozenset({"apt", "apk", "dnf", "yum", "microdnf", "tdnf", "zypper"})
 """The ecosystems that install packages of the distribution."""
 
 
+@cache
+def _candidates(program: str) -> tuple[Ecosystem, ...]:
+    return tuple(e for e in ECOSYSTEMS if e.programs.match(program))
+
+
 def read_call(command: Command) -> Call | None:
     """What a command does as a call of a package manager, None when it is none that is known."""
-    return next((call for ecosystem in ECOSYSTEMS if (call := ecosystem.read(command)) is not None), None)
+    program = unwrapped(command).program
+    return next((call for e in _candidates(program) if (call := e.read(command)) is not None), None) if program else None
 
 
 def ecosystem(name: str) -> Ecosystem:

@@ -22,6 +22,7 @@ class Apk(Ecosystem):
     """``apk``."""
 
     name = "apk"
+    programs = re.compile(r"apk$")
     caches = (
         Cache(
             folders=("/var/cache/apk",),

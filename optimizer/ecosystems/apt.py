@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, read_arguments, unwrapped
 from optimizer.syntax.shell import Command
 
@@ -28,6 +29,7 @@ class Apt(Ecosystem):
     """``apt-get``, ``apt`` and ``aptitude``."""
 
     name = "apt"
+    programs = re.compile(r"(apt|apt-get|aptitude)$")
     caches = (
         Cache(
             folders=("/var/lib/apt/lists",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
@@ -169,6 +170,8 @@ class Ecosystem(ABC):
     """One package manager or language: how its commands are read and what they leave."""
 
     name: ClassVar[str]
+    programs: ClassVar[re.Pattern[str]]
+    """Matches the names of its programs."""
     caches: ClassVar[tuple[Cache, ...]] = ()
 
     @abstractmethod

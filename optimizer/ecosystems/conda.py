@@ -27,6 +27,7 @@ class Conda(Ecosystem):
     """``conda``."""
 
     name = "conda"
+    programs = re.compile(r"conda$")
     program: ClassVar[str] = "conda"
     caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "conda clean -afy"),)
 
@@ -49,6 +50,7 @@ class Mamba(Conda):
     """``mamba``."""
 
     name = "mamba"
+    programs = re.compile(r"mamba$")
     program = "mamba"
     caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "mamba clean -afy"),)
 
@@ -57,5 +59,6 @@ class Micromamba(Conda):
     """``micromamba``."""
 
     name = "micromamba"
+    programs = re.compile(r"micromamba$")
     program = "micromamba"
     caches = (Cache(("/opt/conda/pkgs", "~/micromamba/pkgs"), frozenset({Action.INSTALL}), "micromamba clean -afy"),)

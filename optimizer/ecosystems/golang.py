@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from optimizer.ecosystems.base import Action, Call, Ecosystem, read_arguments, unwrapped
 from optimizer.syntax.shell import Command
 
@@ -12,6 +13,7 @@ class Go(Ecosystem):
     """``go``. Its module and build caches are read by every later build, so cleaning them is for build stages to skip."""
 
     name = "go"
+    programs = re.compile(r"go$")
 
     def read(self, command: Command) -> Call | None:
         """See ``Ecosystem.read``."""

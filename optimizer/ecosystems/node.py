@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, read_arguments, unwrapped
 from optimizer.syntax.shell import Command
 
@@ -18,6 +19,7 @@ class Npm(Ecosystem):
     """``npm``."""
 
     name = "npm"
+    programs = re.compile(r"npm$")
     caches = (
         Cache(
             folders=("~/.npm",),
@@ -51,6 +53,7 @@ class Yarn(Ecosystem):
     """``yarn``, classic and later."""
 
     name = "yarn"
+    programs = re.compile(r"yarn(pkg)?$")
     caches = (
         Cache(
             folders=("/usr/local/share/.cache", "~/.cache/yarn"),
@@ -87,6 +90,7 @@ class Pnpm(Ecosystem):
     """``pnpm``. Its store shares its blocks with node_modules, so there is nothing to clean in the same layer."""
 
     name = "pnpm"
+    programs = re.compile(r"pnpm$")
 
     def read(self, command: Command) -> Call | None:
         """See ``Ecosystem.read``."""

@@ -33,6 +33,7 @@ class Pip(Ecosystem):
     """``pip``, ``pip3``, ``pip3.11``, ``python -m pip``."""
 
     name = "pip"
+    programs = re.compile(r"(pip|python)(\d+(\.\d+)?)?$")
     caches = (
         Cache(
             folders=("~/.cache/pip",),

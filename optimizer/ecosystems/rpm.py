@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, read_arguments, unwrapped
@@ -64,6 +65,7 @@ class Dnf(_Manager):
     """``dnf``."""
 
     name = "dnf"
+    programs = re.compile(r"dnf$")
     caches = (Cache(("/var/cache/dnf", "/var/cache/libdnf5"), _FILLED, "dnf clean all"),)
 
 
@@ -71,6 +73,7 @@ class Yum(_Manager):
     """``yum``."""
 
     name = "yum"
+    programs = re.compile(r"yum$")
     caches = (Cache(("/var/cache/yum", "/var/cache/dnf"), _FILLED, "yum clean all"),)
 
 
@@ -78,6 +81,7 @@ class Microdnf(_Manager):
     """``microdnf``."""
 
     name = "microdnf"
+    programs = re.compile(r"microdnf$")
     caches = (Cache(("/var/cache/yum", "/var/cache/dnf"), _FILLED, "microdnf clean all"),)
 
 
@@ -85,6 +89,7 @@ class Tdnf(_Manager):
     """``tdnf``."""
 
     name = "tdnf"
+    programs = re.compile(r"tdnf$")
     caches = (Cache(("/var/cache/tdnf",), _FILLED, "tdnf clean all"),)
 
 
@@ -92,5 +97,6 @@ class Zypper(_Manager):
     """``zypper``."""
 
     name = "zypper"
+    programs = re.compile(r"zypper$")
     verbs = _ZYPPER
     caches = (Cache(("/var/cache/zypp",), _FILLED, "zypper clean --all"),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,14 +13,15 @@ from optimizer.engine.result import Options, Refused, Result, Rewrite
 from optimizer.model import Model
 from optimizer.passes import PASSES
 from optimizer.passes.base import Change, Pass, Refusal, Safety
-from optimizer.syntax import Comment, Dockerfile, Instruction, parse
+from optimizer.syntax import Comment, Dockerfile, parse
 
 if TYPE_CHECKING:
     from optimizer.context.folder import BuildContext
 
 MAX_ROUNDS = 20
 MAX_CHANGES = 500
-_IGNORE = re.compile(r"#\s*dopt:\s*ignore(-file)?\s*(?:\[([^\]]*)\])?", re.I)
+"""Bounds of a run that does not settle: rounds over all passes, and changes of one pass in a round."""
+_IGNORE = re.compile(r"#\s*dopt:\s*ignore(-file)?(?![\w-])\s*(?:\[([^\]]*)\])?", re.I)
 
 
 def run(source: str, context: BuildContext | None, options: Options, passes: Sequence[Pass] = PASSES) -> Result:
@@ -38,9 +40,11 @@ def run(source: str, context: BuildContext | None, options: Options, passes: Seq
     job = _Job(file, context, options)
     for _ in range(MAX_ROUNDS):
         job.refusals.clear()
-        made = sum([job.exhaust(rewriter) for rewriter in chosen])
+        made = [rewriter.name for rewriter in chosen if rewriter.name not in job.stopped and job.exhaust(rewriter)]
         if not made:
             break
+    else:
+        job.faults.append(Refused(made[-1], f"stopped: the text has not settled after {MAX_ROUNDS} rounds", 1, fault=True))
     refusals = {**dict.fromkeys(job.faults), **dict.fromkeys(job.refusals)}
     return Result(source, job.file.text, tuple(job.rewrites), tuple(sorted(refusals, key=lambda r: r.line)))
 
@@ -56,8 +60,10 @@ class _Job:
     refusals: list[Refused] = field(default_factory=list)
     faults: list[Refused] = field(default_factory=list)
     dropped: set[tuple[str, str]] = field(default_factory=set)
+    stopped: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.seen = {self.file.text}
         self.original = self.file
         self.origins: list[frozenset[int]] = [frozenset({i}) for i in range(len(self.file.nodes))]
         self.model = self.model_of(self.file)
@@ -65,12 +71,25 @@ class _Job:
     def model_of(self, file: Dockerfile) -> Model:
         return Model(file, self.context, self.options.target)
 
-    def exhaust(self, rewriter: Pass) -> int:
-        """Apply one pass until it has nothing left to do; how many changes it made."""
+    def exhaust(self, rewriter: Pass) -> bool:
+        """Apply one pass until it has nothing left to do; whether it made a change.
+
+        A pass that raises is not asked again: its exception becomes a fault, the text stays as it was before.
+        """
         made = 0
-        while made < MAX_CHANGES and self.step(rewriter):
-            made += 1
-        return made
+        try:
+            while self.step(rewriter):
+                made += 1
+                if made == MAX_CHANGES:
+                    self.stop(rewriter, f"stopped: it still has changes after {MAX_CHANGES}")
+                    break
+        except Exception as error:  # whatever a pass does, the file must not be lost
+            self.stop(rewriter, f"stopped: it raised {type(error).__name__}: {error}")
+        return made > 0
+
+    def stop(self, rewriter: Pass, reason: str) -> None:
+        self.stopped.add(rewriter.name)
+        self.faults.append(Refused(rewriter.name, reason, 1, fault=True))
 
     def step(self, rewriter: Pass) -> bool:
         """Apply the first change of a pass that is allowed; the refusals of a pass with none left are kept."""
@@ -84,16 +103,15 @@ class _Job:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: ignored by a comment", line))
             elif found.safety is Safety.UNSAFE and not self.options.unsafe:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: only if {found.assumption}", line, available=True))
-            elif (rewriter.name, found.file.text) not in self.dropped:
-                if self.apply(rewriter, found):
-                    return True
+            elif (rewriter.name, found.file.text) not in self.dropped and self.apply(rewriter, found):
+                return True
         self.refusals.extend(refusals)
         return False
 
     def apply(self, rewriter: Pass, change: Change) -> bool:
-        after = self.model_of(change.file)
-        fault = broken(self.model, after, rewriter.alters) or ("it changes nothing" if change.file.text == self.file.text else None)
         lines = self.lines(change.touched)
+        after = self.model_of(change.file)
+        fault = self.fault(rewriter, after)
         if fault is not None:
             self.dropped.add((rewriter.name, change.file.text))
             self.faults.append(Refused(rewriter.name, f"{change.summary}: dropped, {fault}", lines[0], fault=True))
@@ -101,7 +119,16 @@ class _Job:
         self.rewrites.append(Rewrite(rewriter.name, change.summary, change.evidence, change.safety, change.assumption, lines))
         self.origins = _carry(self.file, change.file, self.origins, change.touched)
         self.file, self.model = change.file, after
+        self.seen.add(change.file.text)
         return True
+
+    def fault(self, rewriter: Pass, after: Model) -> str | None:
+        """Why a change must not be made although its pass says so, None when nothing speaks against it."""
+        if after.file.text == self.file.text:
+            return "it changes nothing"
+        if after.file.text in self.seen:
+            return "it brings back an earlier text"
+        return broken(self.model, after, rewriter.alters)
 
     def lines(self, positions: tuple[int, ...]) -> tuple[int, int]:
         """First and last line, in the source, of what the nodes at these indices came from."""
@@ -127,8 +154,19 @@ class _Job:
 
 
 def _carry(old: Dockerfile, new: Dockerfile, origins: list[frozenset[int]], touched: tuple[int, ...]) -> list[frozenset[int]]:
-    """Origins of the new tree's nodes: a node taken over keeps its own, a new one comes from the touched ones."""
-    by_identity = {id(node): origins[i] for i, node in enumerate(old.nodes)}
+    """Origins of the new tree's nodes: a node taken over keeps its own, a new one comes from the touched ones.
+
+    A node is taken over when it is the same object, else when it has the text of an old one that is gone, in order.
+    """
+    kept = {id(node) for node in new.nodes}
+    same = {id(node): origins[i] for i, node in enumerate(old.nodes)}
+    gone: dict[str, deque[frozenset[int]]] = {}
+    for i, node in enumerate(old.nodes):
+        if id(node) not in kept:
+            gone.setdefault(node.text, deque()).append(origins[i])
     fallback = frozenset().union(*(origins[p] for p in touched)) if touched else frozenset[int]()
-    by_text = {node.text: origins[i] for i, node in enumerate(old.nodes) if isinstance(node, Instruction)}
-    return [by_identity.get(id(node)) or by_text.get(node.text) or fallback for node in new.nodes]
+    found = []
+    for node in new.nodes:
+        alike = gone.get(node.text)
+        found.append(same[id(node)] if id(node) in same else alike.popleft() if alike else fallback)
+    return found

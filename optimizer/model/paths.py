@@ -17,9 +17,9 @@ from optimizer.syntax import Instruction
 _GLOB = re.compile(r"[*?\[]")
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst)|gz|bz2|xz)$")
 _STANDARD_FOLDERS = frozenset({
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp",
-    "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib", "/usr/local/sbin",
-    "/usr/local/share", "/usr/sbin", "/usr/share", "/usr/src", "/var", "/var/cache", "/var/lib", "/var/log", "/var/tmp",
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys",
+    "/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib",
+    "/usr/local/sbin", "/usr/local/share", "/usr/sbin", "/usr/share", "/usr/src", "/var", "/var/cache", "/var/lib", "/var/log", "/var/tmp",
 })  # fmt: skip
 """Folders of the Filesystem Hierarchy Standard that images of a distribution have."""
 _DEPTH = 12  # of stages that copy from stages
@@ -58,13 +58,12 @@ class Placement:
         rest = _below(path, self.target)
         return None if rest is None else posixpath.normpath(posixpath.join(self.source, rest))
 
-    def outside(self, path: str, is_folder: bool) -> str | None:
+    def outside(self, path: str) -> str | None:
         """Where a path of the source ends up, None when this placement does not take it."""
         if self.source is None or self.foreign:
             return None
         if path == self.source:
-            into_folder = self.folder is None and not is_folder and self.target.endswith("/")
-            return posixpath.join(self.target, posixpath.basename(path)) if into_folder else self.target.rstrip("/") or "/"
+            return self.target
         rest = _below(path, self.source)
         return None if rest is None or self.folder is False else posixpath.normpath(posixpath.join(self.target, rest))
 
@@ -107,11 +106,13 @@ def _from_stage(model: Model, name: str, sources: list[str], target: str, as_fol
     other = model.find_stage(name)
     found = []
     for source in sources:
-        path = posixpath.normpath("/" + source)
+        path = posixpath.normpath("/" + source.lstrip("/"))
         if other is None or _GLOB.search(source):
             found.append(Placement(None, target, None, foreign=other is None))
             continue
         folder = _kind(model, other, path, source)
+        if folder is None and as_folder and (posixpath.splitext(path)[1] or posixpath.basename(target) in ("bin", "sbin")):
+            folder = False  # what a build makes: a name with an extension, or a program
         if folder is False and as_folder:
             found.append(Placement(path, posixpath.join(target, posixpath.basename(path)), False, other.index))
         else:
@@ -150,7 +151,7 @@ def _is_folder(model: Model, stage: Stage, path: str, before: int) -> bool:
     """Whether a path is sure to be a folder of the stage before an instruction."""
     if path in _STANDARD_FOLDERS and stage.reference != "scratch":
         return True
-    for current, position in _instructions(model, stage, before):
+    for position in _instructions(model, stage, before):
         node = model.file.instruction(position)
         state = model.before(position)
         if node.keyword == "WORKDIR":
@@ -174,12 +175,12 @@ def _is_folder(model: Model, stage: Stage, path: str, before: int) -> bool:
     return False
 
 
-def _instructions(model: Model, stage: Stage, before: int | None) -> list[tuple[Stage, int]]:
+def _instructions(model: Model, stage: Stage, before: int | None) -> list[int]:
     """The instructions of a stage and of those it starts from, the last first."""
-    found: list[tuple[Stage, int]] = []
+    found: list[int] = []
     current: Stage | None = stage
     while current is not None:
-        found += [(current, p) for p in reversed(current.positions) if before is None or p < before]
+        found += [p for p in reversed(current.positions) if before is None or p < before]
         current = model.stages[current.base] if current.base is not None else None
     return found
 
@@ -202,19 +203,18 @@ def image_path(model: Model, stage: Stage, path: str, before: int | None = None)
 def _image_path(model: Model, stage: Stage, path: str, before: int | None, depth: int) -> tuple[str, ...]:
     found: list[str] = []
     context = model.context
-    is_folder = context is not None and (path == "." or context.is_dir(path))
     if context is None or depth > _DEPTH:
         return ()
-    for _, position in reversed(_instructions(model, stage, before)):
+    for position in reversed(_instructions(model, stage, before)):
         if model.file.instruction(position).keyword not in ("COPY", "ADD"):
             continue
         for placement in placements(model, position) or ():
             if placement.stage is None:
-                target = placement.outside(path, is_folder) if not context.ignored(path) else None
+                target = placement.outside(path) if not context.ignored(path) else None
                 found += [target] if target is not None else []
             elif placement.stage != stage.index:
                 other = model.stages[placement.stage]
-                targets = [placement.outside(p, is_folder) for p in _image_path(model, other, path, None, depth + 1)]
+                targets = [placement.outside(p) for p in _image_path(model, other, path, None, depth + 1)]
                 found += [target for target in targets if target is not None]
     return tuple(dict.fromkeys(found))
 
@@ -238,7 +238,7 @@ def context_path(model: Model, stage: Stage, path: str, before: int | None = Non
 def _context_path(model: Model, stage: Stage, path: str, before: int | None, must_exist: bool, depth: int) -> str | None:
     if model.context is None or depth > _DEPTH:
         return None
-    for _, position in _instructions(model, stage, before):
+    for position in _instructions(model, stage, before):
         if model.file.instruction(position).keyword not in ("COPY", "ADD"):
             continue
         found = placements(model, position)
@@ -259,6 +259,30 @@ def _context_path(model: Model, stage: Stage, path: str, before: int | None, mus
                 result = inside if inside == "." or not must_exist or model.context.exists(inside) else None
             if result is not None:
                 return result
+    return None
+
+
+def origin_of(model: Model, stage: Stage, path: str) -> tuple[Stage, str]:
+    """The stage in which the file or folder at a path of a stage was made or copied from the context, and its path there."""
+    path = posixpath.normpath(path)
+    for _ in range(_DEPTH):
+        step = _copied_from(model, stage, path)
+        if step is None:
+            break
+        stage, path = step
+    return stage, path
+
+
+def _copied_from(model: Model, stage: Stage, path: str) -> tuple[Stage, str] | None:
+    """The other stage, and the path there, that the last COPY onto a path takes from."""
+    for position in _instructions(model, stage, None):
+        if model.file.instruction(position).keyword in ("COPY", "ADD"):
+            for placement in reversed(placements(model, position) or ()):
+                inside = placement.inside(path)
+                if inside is not None and placement.stage is not None and placement.stage != stage.index:
+                    return model.stages[placement.stage], inside
+                if inside is not None and model.context is not None and model.context.exists(inside):
+                    return None
     return None
 
 

@@ -343,7 +343,7 @@ def _is_archive(url: str) -> bool:
 
 
 def _is_local(package: str) -> bool:
-    return package.startswith((".", "/", "~", "file:", "git+file:")) or "/" in package.partition("@")[0].partition("[")[0] and "://" not in package
+    return package.startswith((".", "/", "~", "file:", "git+file:")) or ("/" in package.partition("@")[0].partition("[")[0] and "://" not in package)
 
 
 def _makes_venv(words: tuple[Word, ...]) -> bool:

@@ -91,7 +91,9 @@ class State:
                 kept = {name: value for name, value in self.args.items() if name not in new}
                 return replace(self, env={**self.env, **new}, args=kept)
             case "ARG":
-                return replace(self, args={**self.args, **self._values(node)})
+                bare = {pair.name for pair in node.pairs if pair.value is None and self.args.get(pair.name) is not None}
+                new = {name: value for name, value in self._values(node).items() if name not in bare}  # a bare ARG keeps a value
+                return replace(self, args={**self.args, **new})
             case "USER":
                 return replace(self, user=self.expand(node.value, node.escape))
             case "WORKDIR":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from optimizer.ecosystems import Action, Cache, Call, ecosystem, read_call, unwrapped
 from optimizer.model import Model, Stage, mounts
+from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.shells import posix_shell
 from optimizer.passes.text import line_end_of, style_of
@@ -61,18 +62,6 @@ class CleanPackageCaches(Pass):
                 node = model.file.instruction(position)
                 if node.keyword == "RUN" and node.script is not None and node.script.understood:
                     yield from _clean(model, stage, position, node, node.script)
-
-
-def shipped(model: Model) -> list[Stage]:
-    """The stages whose layers end up in an image: the target, or every stage that no other one needs, and their bases."""
-    leaves = [model.final] if model.target is not None else [s for s in model.stages if not model.dependants(s)]
-    found: set[int] = set()
-    for leaf in leaves:
-        stage: Stage | None = leaf
-        while stage is not None:
-            found.add(stage.index)
-            stage = model.stages[stage.base] if stage.base is not None else None
-    return [s for s in model.stages if s.index in found]
 
 
 @dataclass(frozen=True)

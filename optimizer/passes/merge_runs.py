@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from optimizer.ecosystems import SYSTEM, Action, read_call, unwrapped
-from optimizer.model import Model
+from optimizer.model import Model, Stage
+from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.passes.shells import (
     STATEFUL,
@@ -77,25 +78,30 @@ class MergeRuns(Pass):
 
     def changes(self, model: Model) -> Iterator[Change | Refusal]:
         """See ``Pass.changes``."""
+        ships = {stage.index for stage in shipped(model)}
         for stage in model.stages:
-            group: list[_Part] = []
-            for position in stage.positions:
-                node = model.file.instruction(position)
-                script = script_of(node) if node.keyword == "RUN" else None
-                if script is None:
-                    yield from _merge(model, group)
-                    group = []
-                    if node.keyword == "RUN" and _run_above(model, position):
-                        yield Refusal("not merged with the RUN above it: it is in exec form, has a heredoc or is not understood", position)
-                    continue
-                part = _Part(position, node, script, _kinds(script))
-                reason = _reason(model, group, part) if group else None
-                if reason:
-                    yield Refusal(f"not merged with the RUN above it: {reason}", position)
-                    yield from _merge(model, group)
-                    group = []
-                group.append(part)
+            yield from (found for found in _stage_changes(model, stage) if isinstance(found, Change) or stage.index in ships)
+
+
+def _stage_changes(model: Model, stage: Stage) -> Iterator[Change | Refusal]:
+    group: list[_Part] = []
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        script = script_of(node) if node.keyword == "RUN" else None
+        if script is None:
             yield from _merge(model, group)
+            group = []
+            if node.keyword == "RUN" and _run_above(model, position):
+                yield Refusal("not merged with the RUN above it: it is in exec form, has a heredoc or is not understood", position)
+            continue
+        part = _Part(position, node, script, _kinds(script))
+        reason = _reason(model, group, part) if group else None
+        if reason:
+            yield Refusal(f"not merged with the RUN above it: {reason}", position)
+            yield from _merge(model, group)
+            group = []
+        group.append(part)
+    yield from _merge(model, group)
 
 
 @dataclass(frozen=True)

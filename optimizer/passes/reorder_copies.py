@@ -60,9 +60,10 @@ class ReorderCopies(Pass):
         """See ``Pass.changes``."""
         refused: set[int] = set()
         for stage in model.stages:
-            for position in stage.positions:
-                facts = copy_facts(model, position)
-                for found in _sink(model, stage, facts) if facts is not None else ():
+            installs = [p for p in stage.positions if model.file.instruction(p).keyword == "RUN" and _installs(model.file.instruction(p))]
+            copies = stage_copies(model, stage) if installs else ()
+            for facts in copies:
+                for found in _sink(model, stage, facts, copies) if facts.position < installs[-1] else ():
                     if isinstance(found, Change) or found.position not in refused:
                         yield found
                     if isinstance(found, Refusal):
@@ -78,10 +79,10 @@ class _Walk:
     last: int | None = None
 
 
-def _sink(model: Model, stage: Stage, facts: CopyFacts) -> Iterator[Change | Refusal]:
+def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts, ...]) -> Iterator[Change | Refusal]:
     walk = _Walk([facts])
     reason: tuple[str, int] | None = None
-    before = [c for c in stage_copies(model, stage) if c.position < facts.position]
+    before = [c for c in copies if c.position < facts.position]
     for position in stage.positions:
         if position <= facts.position:
             continue
@@ -232,8 +233,12 @@ def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[
     found = []
     for (position, folder), files in groups.items():
         copy = next(c for c in walk.moving if c.position == position)
-        found.append(_copy_of(model, copy, folder, sorted(files)))
+        found.append(_copy_of(model, copy, folder, sorted(files, key=lambda pair: (_is_lock(pair[0]), pair[0]))))
     return found
+
+
+def _is_lock(file: str) -> bool:
+    return "lock" in posixpath.basename(file) or file.endswith((".sum", "npm-shrinkwrap.json"))
 
 
 def _copy_of(model: Model, copy: CopyFacts, folder: str, files: list[tuple[str, str]]) -> Instruction:

@@ -2,8 +2,9 @@
 
 from optimizer.syntax.heredocs import Heredoc
 from optimizer.syntax.joined import JoinedText
-from optimizer.syntax.nodes import Argument, Blank, Comment, Directive, Dockerfile, Flag, Instruction, Node, Pair, Problem
+from optimizer.syntax.nodes import Argument, Blank, Comment, Directive, Flag, Instruction, Node, Pair
 from optimizer.syntax.parser import decode, encode, parse, parse_nodes
+from optimizer.syntax.tree import Dockerfile, Problem
 
 __all__ = [
     "Argument", "Blank", "Comment", "Directive", "Dockerfile", "Flag", "Heredoc", "Instruction", "JoinedText", "Node", "Pair",

@@ -1,15 +1,13 @@
-"""The lossless tree of a Dockerfile: a frozen list of nodes, each of which owns its bytes.
+"""The nodes of a Dockerfile, each of which owns its bytes.
 
-``Dockerfile.text`` is the nodes' texts one behind the other; there is no other place where bytes live. Everything
-else (keyword, flags, words, heredocs, shell commands) is read off a node's own text, lazily, and points back into it
-by offset, so a rewrite is: make a new node out of edited text, put it into a new tuple.
+Everything (keyword, flags, words, heredocs, shell commands) is read off a node's own text, lazily, and points back
+into it by offset, so a rewrite is: make a new node out of edited text, put it into a new tuple.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -118,7 +116,7 @@ class Instruction:
         flags, start = _read_flags(joined, _past_blanks(text, word.end(), end), end, self.escape)
         return word[0], flags, start, end
 
-    @property
+    @cached_property
     def keyword(self) -> str:
         """The instruction's name in capitals."""
         return self._split[0].upper()
@@ -173,14 +171,21 @@ class Instruction:
         """The words behind the flags, as written, split as BuildKit splits them.
 
         FROM, EXPOSE, COPY, ADD and VOLUME are split at blanks whatever the quotes; USER, WORKDIR, STOPSIGNAL and
-        MAINTAINER have one argument; all others are split at white space outside quotes.
+        MAINTAINER have one argument, HEALTHCHECK its type and its command; all others are split at white space
+        outside quotes.
         """
         rest = self.rest
         if not rest.text:
             return ()
         if self.keyword in _STRINGS:
             return (Argument(rest.text, rest.source(0), rest.source_end(len(rest.text))),)
-        words = _BLANKS.split(rest.text) if self.keyword in _LISTS else parse_words(rest.text, self.escape)
+        if self.keyword == "HEALTHCHECK":
+            command = self.command_text.text
+            words = [rest.text[: len(rest.text) - len(command)].rstrip(SPACES), *([command] if command else [])]
+        elif self.keyword in _LISTS:
+            words = _BLANKS.split(rest.text)
+        else:
+            words = _split_words(rest.text, self.escape)
         found, position = [], 0
         for word in words:
             at = rest.text.index(word, position)
@@ -287,6 +292,13 @@ class Instruction:
 
         return None if self.shell_text is None else parse_script(self.shell_text.text)
 
+    @cached_property
+    def problems(self) -> tuple[str, ...]:
+        """What BuildKit would reject in this instruction, in its own words."""
+        from optimizer.syntax.problems import instruction_problems
+
+        return tuple(instruction_problems(self))
+
     def edited(self, *edits: tuple[int, int, str]) -> Instruction:
         """This instruction with parts of its text replaced.
 
@@ -300,90 +312,6 @@ class Instruction:
 
 
 Node = Comment | Blank | Directive | Instruction
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong in a Dockerfile, said as BuildKit says it. Line and column count from 1."""
-
-    line: int
-    column: int
-    message: str
-
-
-@dataclass(frozen=True)
-class Dockerfile:
-    """A whole Dockerfile: its nodes in order. ``bom`` is the byte order mark, or empty."""
-
-    nodes: tuple[Node, ...]
-    escape: str = "\\"
-    bom: str = ""
-
-    @cached_property
-    def text(self) -> str:
-        """The source, every byte of it."""
-        return self.bom + "".join(node.text for node in self.nodes)
-
-    @cached_property
-    def newline(self) -> str:
-        """The line end that most lines have, ``\\n`` when there is none."""
-        crlf = self.text.count("\r\n")
-        return "\r\n" if crlf * 2 > self.text.count("\n") else "\n"
-
-    @cached_property
-    def positions(self) -> tuple[int, ...]:
-        """The indices in ``nodes`` of the instructions, in order."""
-        return tuple(i for i, node in enumerate(self.nodes) if isinstance(node, Instruction))
-
-    def instruction(self, position: int) -> Instruction:
-        """The instruction at an index of ``nodes``; TypeError when another node stands there."""
-        node = self.nodes[position]
-        if not isinstance(node, Instruction):
-            raise TypeError(f"no instruction at {position}")
-        return node
-
-    @cached_property
-    def _lines(self) -> tuple[int, ...]:
-        lines, line = [], 1
-        for node in self.nodes:
-            lines.append(line)
-            line += node.text.count("\n")
-        return (*lines, line)
-
-    def line(self, position: int) -> int:
-        """The line, from 1, on which the node at an index of ``nodes`` begins."""
-        return self._lines[position]
-
-    def last_line(self, position: int) -> int:
-        """The line, from 1, on which that node ends."""
-        return max(self._lines[position], self._lines[position] + self.nodes[position].text.rstrip("\n").count("\n"))
-
-    @cached_property
-    def problems(self) -> tuple[Problem, ...]:
-        """What BuildKit would reject, in order of lines; empty for a Dockerfile that it takes."""
-        from optimizer.syntax.problems import find_problems
-
-        return find_problems(self)
-
-    def replaced(self, start: int, end: int, nodes: Iterable[Node]) -> Dockerfile:
-        """The Dockerfile with ``nodes[start:end]`` replaced; a missing line end before a new neighbour is supplied."""
-        new: Sequence[Node] = (*self.nodes[:start], *nodes, *self.nodes[end:])
-        return Dockerfile(tuple(_with_line_ends(new, self.newline)), self.escape, self.bom)
-
-
-def _with_line_ends(nodes: Sequence[Node], newline: str) -> Iterator[Node]:
-    for i, node in enumerate(nodes):
-        if i + 1 < len(nodes) and not node.text.endswith("\n"):
-            match node:
-                case Instruction():
-                    node = Instruction(node.text + newline, node.escape)
-                case Comment():
-                    node = Comment(node.text + newline)
-                case Blank():
-                    node = Blank(node.text + newline)
-                case Directive():
-                    node = Directive(node.text + newline, node.name, node.value)
-        yield node
 
 
 def _past_blanks(text: str, start: int, end: int) -> int:
@@ -446,3 +374,9 @@ def read_json(text: str) -> list[object] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) else None
+
+
+def _split_words(text: str, escape: str) -> list[str]:
+    """``parse_words``, which goes character by character, only where a quote or an escape makes a difference."""
+    plain = text.isascii() and text.isprintable() and not any(c in text for c in ("'", '"', escape))
+    return text.split() if plain else parse_words(text, escape)

@@ -6,7 +6,8 @@ import re
 
 from optimizer.syntax.heredocs import read_heredocs
 from optimizer.syntax.joined import SPACES, is_comment, join_lines, line_end
-from optimizer.syntax.nodes import Blank, Comment, Directive, Dockerfile, Instruction, Node
+from optimizer.syntax.nodes import Blank, Comment, Directive, Instruction, Node
+from optimizer.syntax.tree import Dockerfile
 
 BOM = "\ufeff"
 DIRECTIVES = ("syntax", "escape", "check")

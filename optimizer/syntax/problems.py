@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from optimizer.syntax.heredocs import is_marker
 from optimizer.syntax.joined import SPACES
-from optimizer.syntax.nodes import Comment, Directive, Dockerfile, Flag, Instruction, Problem, read_json
+from optimizer.syntax.nodes import Comment, Directive, Flag, Instruction, read_json
 from optimizer.syntax.suggestion import suggest
+from optimizer.syntax.tree import Dockerfile, Problem
 
 INSTRUCTIONS = (
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
@@ -56,7 +57,7 @@ def find_problems(file: Dockerfile) -> tuple[Problem, ...]:
         elif isinstance(node, Comment):
             found.extend(Problem(line, 1, message) for message in _repeated_directive(file, position))
         elif isinstance(node, Instruction):
-            messages = list(instruction_problems(node))
+            messages = list(node.problems)
             if not messages and node.keyword == "FROM":
                 in_stage = True
             elif not messages and not in_stage and node.keyword != "ARG":
@@ -114,10 +115,11 @@ def _parse_errors(node: Instruction) -> Iterator[str]:
 
 
 def _argument_problems(node: Instruction) -> Iterator[str]:
-    keyword, words = node.keyword, node.words
+    keyword = node.keyword
+    words = () if keyword in ("RUN", "CMD", "ENTRYPOINT") else node.words  # a shell's text is not split for nothing
     if keyword in _ONE and not node.value:
         yield f"{keyword} requires exactly one argument"
-    elif keyword in _SOME and not (node.value if node.json is None else node.json):
+    elif keyword in _SOME and (not node.value or (node.json == () and keyword != "HEALTHCHECK")):
         yield f"{keyword} requires at least one argument"
     elif keyword == "FROM":
         if len(words) == 3 and words[1].lower() == "as":

@@ -34,11 +34,12 @@ def group(leaves: Iterable[Leaf], text: str) -> tuple[Statement, ...]:
     row = _Row()
     last = 0
     for leaf in leaves:
+        begins = not isinstance(leaf, Operator) or leaf.text == "!"
+        if begins and row.open and "\n" in text[last : leaf.start].replace("\\\n", ""):
+            row.end_statement("\n")  # a line end has no node of its own
         if isinstance(leaf, Operator):
             row.operator(leaf)
         else:
-            if row.open and "\n" in text[last : leaf.start].replace("\\\n", ""):
-                row.end_statement("\n")
             row.add(leaf)
         last = leaf.end
     row.end_statement("")

@@ -39,6 +39,7 @@ _BLOCKS = frozenset({"do_group", "elif_clause", "else_clause", "case_item"})
 _SUBSTITUTIONS = frozenset({"command_substitution", "process_substitution"})
 _LITERALS = frozenset({"word", "number", "regex", "variable_name", "test_operator", "extglob_pattern"})
 _HEREDOC_PARTS = frozenset({"<<", "<<-", "heredoc_start", "heredoc_body", "heredoc_end", "file_descriptor"})
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _ACTIVE = re.compile(r"[\\~*?\[]")
 _ESCAPED = re.compile(r"\\(?:\n|(.))", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\(?:\n|([$`"\\]))')
@@ -65,9 +66,10 @@ def read_script(text: str) -> Script:
 
 
 def _read(text: str, masked: str, bodies: dict[int, Body]) -> Script:
-    data = masked.encode("utf-8", "replace")
-    root = _parser().parse(data).root_node
-    reader = _Reader(text, data, bodies)
+    # One byte a character keeps offsets equal, and tree-sitter-bash 0.25 crashes on characters far beyond ASCII. A full
+    # stop is, like them, part of a word and not of a name.
+    root = _parser().parse(_BEYOND_ASCII.sub(".", masked).encode("ascii")).root_node
+    reader = _Reader(text, bodies)
     try:
         statements = reader.statements(root.children)
     except RecursionError:  # nested deeper than Python goes; nobody wrote that by hand
@@ -77,19 +79,15 @@ def _read(text: str, masked: str, bodies: dict[int, Body]) -> Script:
 
 
 class _Reader:
-    """Turns tree-sitter's nodes into ours; holds the text and the way from bytes to characters."""
+    """Turns tree-sitter's nodes into ours."""
 
-    def __init__(self, text: str, data: bytes, bodies: dict[int, Body]) -> None:
+    def __init__(self, text: str, bodies: dict[int, Body]) -> None:
         self.text = text
         self.bodies = bodies
         self.commented = False
-        offsets: range | list[int] = range(len(text) + 1)
-        if len(data) != len(text):
-            offsets = [i for i, c in enumerate(text) for _ in c.encode("utf-8", "replace")] + [len(text)]
-        self.at = offsets.__getitem__
 
     def source(self, node: TreeNode) -> str:
-        return self.text[self.at(node.start_byte) : self.at(node.end_byte)]
+        return self.text[node.start_byte : node.end_byte]
 
     def statements(self, nodes: Iterable[TreeNode]) -> tuple[Statement, ...]:
         leaves: list[Leaf] = []
@@ -105,7 +103,7 @@ class _Reader:
             elif kind in _TRANSPARENT:
                 self.flatten(node.children, out)
             elif kind in OPERATORS:
-                out.append(Operator(kind, self.at(node.start_byte), self.at(node.end_byte)))
+                out.append(Operator(kind, node.start_byte, node.end_byte))
             elif kind in _REDIRECTS:
                 out.extend(self.redirect(node))
             elif kind == "heredoc_redirect":
@@ -114,7 +112,7 @@ class _Reader:
                 out.append(self.compound(node, _COMPOUNDS[kind]))
             elif kind in _ASSIGNMENTS:
                 assigned = [node] if kind == "variable_assignment" else node.children
-                start, end = self.at(node.start_byte), self.at(node.end_byte)
+                start, end = node.start_byte, node.end_byte
                 out.append(Command((), tuple(map(self.assignment, assigned)), (), start, end))
             elif kind == "comment":
                 self.commented = True
@@ -125,7 +123,7 @@ class _Reader:
         children = node.children
         if children[0].type == "((" and kind == "group":
             kind = "arithmetic"
-        return Compound(kind, tuple(self.inner(children)), (), self.at(node.start_byte), self.at(node.end_byte))
+        return Compound(kind, tuple(self.inner(children)), (), node.start_byte, node.end_byte)
 
     def inner(self, children: Iterable[TreeNode]) -> list[Statement]:
         """The statements in a construct, its keywords, patterns and loop words left out, their substitutions kept."""
@@ -171,7 +169,23 @@ class _Reader:
                 self.commented = True
             else:
                 words.append(self.word(child, part))
-        return Command(tuple(words), tuple(assignments), tuple(redirects), self.at(node.start_byte), self.at(node.end_byte))
+        if "\\\n" in self.text[node.start_byte : node.end_byte]:
+            words = self.rejoined(words)
+        return Command(tuple(words), tuple(assignments), tuple(redirects), node.start_byte, node.end_byte)
+
+    def rejoined(self, words: list[Word]) -> list[Word]:
+        """Words that a continued line cuts in two, which tree-sitter takes for two words, made one again."""
+        found: list[Word] = []
+        for word in words:
+            last = found[-1] if found else None
+            if last is not None and self.text[last.end : word.start] == "\\\n":
+                value = None if last.value is None or word.value is None else last.value + word.value
+                text = self.text[last.start : word.end]
+                substitutions = last.substitutions + word.substitutions
+                found[-1] = Word(text, value, last.start, word.end, last.glob or word.glob, substitutions)
+            else:
+                found.append(word)
+        return found
 
     def assignment(self, node: TreeNode) -> tuple[str, Word | None]:
         value = node.child_by_field_name("value")
@@ -190,9 +204,9 @@ class _Reader:
                 words.append(self.word(child, kind))
             else:
                 operator = operator or kind
-        start = self.at(node.start_byte)
+        start = node.start_byte
         target = words[0] if words else None
-        end = target.end if target else self.at(node.end_byte)
+        end = target.end if target else node.end_byte
         body = self.bodies.get(start + len(descriptor))
         if body is not None:
             operator, target = "<<", Word(self.text[body.start : body.end], None, body.start, body.end)
@@ -201,24 +215,24 @@ class _Reader:
     def heredoc(self, node: TreeNode, out: list[Leaf]) -> None:
         """A heredoc's redirection, then whatever follows its marker on the same line."""
         target, descriptor = None, ""
-        start = end = self.at(node.start_byte)
+        start = end = node.start_byte
         rest: list[TreeNode] = []
         for child in node.children:
             kind = child.type
             if kind == "heredoc_body":
-                begin, stop = self.at(child.start_byte), self.at(child.end_byte)
+                begin, stop = child.start_byte, child.end_byte
                 target = Word(self.text[begin:stop], None, begin, stop, substitutions=tuple(self.substitutions(child)))
             elif kind == "file_descriptor":
                 descriptor = self.source(child)
             elif kind == "heredoc_start":
-                end = self.at(child.end_byte)
+                end = child.end_byte
             elif kind not in _HEREDOC_PARTS:
                 rest.append(child)
         out.append(Redirect("<<", descriptor, target, start, end))
         self.flatten(rest, out)
 
     def word(self, node: TreeNode, kind: str) -> Word:
-        start, end = self.at(node.start_byte), self.at(node.end_byte)
+        start, end = node.start_byte, node.end_byte
         text = self.text[start:end]
         if kind in _LITERALS and not _ACTIVE.search(text):
             return Word(text, text, start, end)

@@ -50,7 +50,10 @@ def test_a_computed_setting_is_unknown(make_context, value):
 @pytest.mark.parametrize(
     ("settings", "databases"),
     [
-        ("import dj_database_url\nDATABASES = {'default': dj_database_url.config(default='sqlite:////data/x.db')}", [("sqlite3", "/data/x.db")]),
+        (
+            "import dj_database_url\nDATABASES = {'default': dj_database_url.config(default='sqlite:////data/x.db')}",
+            [("sqlite3", "/data/x.db")],
+        ),
         ("DATABASES = {}\nDATABASES['default'] = env.db('U', default='postgres://x')", [("postgres", None)]),
         ("DATABASES = {'default': env.db()}", [(None, None)]),
         ("DATABASES = load()", [(None, None)]),

@@ -12,17 +12,36 @@ from optimizer.context import folder
 from optimizer.context.folder import BuildContext, ContextError
 
 TREE = {
-    "a/1.log": "x", "a/b/2.log": "x", "a/b/c/3.txt": "x", "src/x/y.js": "x", "src/.hidden": "x", "docs/r.md": "x", "docs/s.md": "x",
-    "[x]/f": "x", "node_modules/m/i.js": "x", "keep/only/this": "x", "keep/that": "x", ".env": "x", "README.md": "x", "!bang": "x",
-}  # fmt: skip
+    "a/1.log": "x",
+    "a/b/2.log": "x",
+    "a/b/c/3.txt": "x",
+    "src/x/y.js": "x",
+    "src/.hidden": "x",
+    "docs/r.md": "x",
+    "docs/s.md": "x",
+    "[x]/f": "x",
+    "node_modules/m/i.js": "x",
+    "keep/only/this": "x",
+    "keep/that": "x",
+    ".env": "x",
+    "README.md": "x",
+    "!bang": "x",
+}
 IGNORE = "# comment\n**/*.log\n!a/b/*.log\n/node_modules/\ndocs\n!docs/r.md\nkeep\n!keep/only/this\n.env*\n\\!bang\nsrc/./.hidden\n"
 
 
 def test_files_follow_the_ignore_file(make_context):
     context = make_context({**TREE, ".dockerignore": IGNORE})
     assert context.files() == (
-        ".dockerignore", "README.md", "[x]/f", "a/b/2.log", "a/b/c/3.txt", "docs/r.md", "keep/only/this", "src/x/y.js",
-    )  # fmt: skip
+        ".dockerignore",
+        "README.md",
+        "[x]/f",
+        "a/b/2.log",
+        "a/b/c/3.txt",
+        "docs/r.md",
+        "keep/only/this",
+        "src/x/y.js",
+    )
     assert context.ignore_file == ".dockerignore"
     assert not context.truncated
     assert context.under("a") == ("a/b/2.log", "a/b/c/3.txt")
@@ -46,7 +65,9 @@ def test_without_an_ignore_file_everything_reaches_the_builder(make_context):
 
 
 def test_the_ignore_file_of_the_dockerfile_replaces_the_other(make_context):
-    context = make_context({"a": "", "b": "", ".dockerignore": "a", "prod.Dockerfile": "", "prod.Dockerfile.dockerignore": "b"}, "prod.Dockerfile")
+    context = make_context(
+        {"a": "", "b": "", ".dockerignore": "a", "prod.Dockerfile": "", "prod.Dockerfile.dockerignore": "b"}, "prod.Dockerfile"
+    )
     assert context.ignore_file == "prod.Dockerfile.dockerignore"
     assert context.exists("a")
     assert context.ignored("b")
@@ -69,12 +90,29 @@ def test_an_ignore_file_may_have_a_byte_order_mark_and_carriage_returns(make_con
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        (".", (".",)), ("/", (".",)), ("src", ("src",)), ("./src/", ("src",)), ("/src", ("src",)), ("../src", ("src",)),
-        ("*.md", ("README.md",)), ("a/*/*", ("a/b/2.log", "a/b/c")), ("[[]x]", ("[x]",)), ("?rc", ("src",)),
-        ("[r-t]rc", ("src",)), (".*", (".env",)), ("\\!bang", ("!bang",)), ("*/*.js", ()), ("nope", ()), ("nope*", ()),
-        ("[^!-Zd-z[]*", (".env", "a")[1:]), ("a/**", ("a/1.log", "a/b")), ("[a", ()), ("[]a]", ()), ("a\\", ()),
+        (".", (".",)),
+        ("/", (".",)),
+        ("src", ("src",)),
+        ("./src/", ("src",)),
+        ("/src", ("src",)),
+        ("../src", ("src",)),
+        ("*.md", ("README.md",)),
+        ("a/*/*", ("a/b/2.log", "a/b/c")),
+        ("[[]x]", ("[x]",)),
+        ("?rc", ("src",)),
+        ("[r-t]rc", ("src",)),
+        (".*", (".env",)),
+        ("\\!bang", ("!bang",)),
+        ("*/*.js", ()),
+        ("nope", ()),
+        ("nope*", ()),
+        ("[^!-Zd-z[]*", (".env", "a")[1:]),
+        ("a/**", ("a/1.log", "a/b")),
+        ("[a", ()),
+        ("[]a]", ()),
+        ("a\\", ()),
     ],
-)  # fmt: skip
+)
 def test_copy_patterns_are_those_of_go(make_context, pattern, expected):
     assert make_context(TREE).match(pattern) == expected
 
@@ -118,10 +156,16 @@ def test_sockets_and_pipes_are_left_out(make_context, tmp_path):
 def test_read_text(make_context):
     context = make_context(
         {
-            "a": "line\r\n", "bom": codecs.BOM_UTF8 + b"x", "utf16": codecs.BOM_UTF16_LE + "flask\n".encode("utf-16-le"), "latin": b"\xe9",
-            "binary": b"\0ELF", "large": "x" * ((1 << 20) + 1), "secret": "s", ".dockerignore": "secret",
+            "a": "line\r\n",
+            "bom": codecs.BOM_UTF8 + b"x",
+            "utf16": codecs.BOM_UTF16_LE + "flask\n".encode("utf-16-le"),
+            "latin": b"\xe9",
+            "binary": b"\0ELF",
+            "large": "x" * ((1 << 20) + 1),
+            "secret": "s",
+            ".dockerignore": "secret",
         }
-    )  # fmt: skip
+    )
     assert context.read_text("./a") == "line\r\n"
     assert context.read_text("bom") == "x"
     assert context.read_text("utf16") == "flask\n"
@@ -130,7 +174,7 @@ def test_read_text(make_context):
 
 def test_too_many_files_are_said_to_be_too_many(make_context, monkeypatch):
     monkeypatch.setattr(folder, "MAXIMUM_FILES", 3)
-    context = make_context({name: "" for name in "abcde"})
+    context = make_context(dict.fromkeys("abcde", ""))
     assert context.truncated
     assert len(context.files()) == 3
     assert context.exists("e")  # asked for by name, it is still found
@@ -138,7 +182,7 @@ def test_too_many_files_are_said_to_be_too_many(make_context, monkeypatch):
 
 def test_as_many_files_as_the_bound_are_complete(make_context, monkeypatch):
     monkeypatch.setattr(folder, "MAXIMUM_FILES", 3)
-    assert not make_context({name: "" for name in "abc"}).truncated
+    assert not make_context(dict.fromkeys("abc", "")).truncated
 
 
 def test_what_cannot_be_opened_is_an_error(tmp_path):

@@ -44,7 +44,7 @@ def texts(places):
         ("subprocess.run([os.environ.get('TOOL', 'vi')])", {"vi"}),
         ("subprocess.run(\n'a'\n'b')", {"ab"}),
     ],
-)  # fmt: skip
+)
 def test_programs(make_context, source, programs):
     found = read(make_context, source)
     assert set(found.programs) == programs
@@ -54,24 +54,44 @@ def test_programs(make_context, source, programs):
 @pytest.mark.parametrize(
     "source",
     [
-        "def f(x): subprocess.run([x])", "subprocess.run(sys.argv[1:])", "os.system(input())", "os.system(f'{x} -v')",
-        "os.system('$EDITOR x')", "os.system('echo `a`')", "subprocess.run(*x)", "subprocess.run(['sh', '-c', x])", "os.system('\"')",
-        "def f(t='ls'): subprocess.run([t])", "subprocess.run([os.environ['TOOL']])", "t = 'a'\nt += x\nsubprocess.run([t])",
+        "def f(x): subprocess.run([x])",
+        "subprocess.run(sys.argv[1:])",
+        "os.system(input())",
+        "os.system(f'{x} -v')",
+        "os.system('$EDITOR x')",
+        "os.system('echo `a`')",
+        "subprocess.run(*x)",
+        "subprocess.run(['sh', '-c', x])",
+        "os.system('\"')",
+        "def f(t='ls'): subprocess.run([t])",
+        "subprocess.run([os.environ['TOOL']])",
     ],
-)  # fmt: skip
+)
 def test_computed_programs_are_unknown(make_context, source):
     found = read(make_context, source)
     assert [(item.about, item.where.split(":")[0]) for item in found.unknown] == [("program", "app.py")]
     assert found.programs == ()
 
 
+def test_a_name_that_is_changed_later_has_other_values_too(make_context):
+    found = read(make_context, "t = 'a'\nt += x\nsubprocess.run([t])")
+    assert found.programs == ("a",)
+    assert [item.where for item in found.unknown_about("program")] == ["app.py:5"]
+
+
 @pytest.mark.parametrize(
     "source",
     [
-        "subprocess.run([sys.executable, 'x.py'])", "app.run()", "class C:\n def run(self, x): pass\nC().run(['ls'])", "'subprocess.run([x])'",
-        "# os.system('ls')", "def system(x): pass\nsystem('ls')", "subprocess.PIPE", "os.path.exists('/bin/ls')",
+        "subprocess.run([sys.executable, 'x.py'])",
+        "app.run()",
+        "class C:\n def run(self, x): pass\nC().run(['ls'])",
+        "'subprocess.run([x])'",
+        "# os.system('ls')",
+        "def system(x): pass\nsystem('ls')",
+        "subprocess.PIPE",
+        "os.path.exists('/bin/ls')",
     ],
-)  # fmt: skip
+)
 def test_what_starts_no_program(make_context, source):
     found = read(make_context, source)
     assert (found.programs, found.unknown) == ((), ())
@@ -89,7 +109,10 @@ def test_what_starts_no_program(make_context, source):
         ("def f(name): (Path('/data') / name).write_bytes(b'')", {"absolute:/data/"}),
         ("os.makedirs('/var/lib/app', exist_ok=True); Path('cache').mkdir()", {"absolute:/var/lib/app/", "cwd:cache/"}),
         ("sqlite3.connect('app.db'); sqlite3.connect(':memory:'); sqlite3.connect('file:ro.db?mode=ro', uri=True)", {"cwd:app.db"}),
-        ("from sqlalchemy import create_engine\ncreate_engine('sqlite:////data/x.db'); create_engine('postgresql://h/x')", {"absolute:/data/x.db"}),
+        (
+            "from sqlalchemy import create_engine\ncreate_engine('sqlite:////data/x.db'); create_engine('postgresql://h/x')",
+            {"absolute:/data/x.db"},
+        ),
         ("logging.FileHandler('/var/log/a.log'); logging.basicConfig(filename='b.log')", {"absolute:/var/log/a.log", "cwd:b.log"}),
         ("LOG = {'class': 'logging.FileHandler', 'filename': '/var/log/x'}", {"absolute:/var/log/x"}),
         ("shutil.copy('a', '/srv/b')", {"absolute:/srv/b"}),
@@ -117,12 +140,22 @@ def test_written_places(make_context, source, written):
 @pytest.mark.parametrize(
     "source",
     [
-        "open('x')", "open('x', 'rb')", "Path('x').read_text()", "with tempfile.TemporaryDirectory() as d: open(os.path.join(d, 'x'), 'w')",
-        "f = tempfile.NamedTemporaryFile()\nopen(f.name, 'w')", "fd, p = tempfile.mkstemp()\nopen(p, 'w')", "open('/dev/null', 'w')",
-        "open(os.devnull, 'w')", "form.save(); form.save(commit=False); model.save(x)", "x.replace('a', 'b')", "import webbrowser\nwebbrowser.open('x')",
-        "'open(x, \"w\")'", "df.to_csv()", "os.makedirs",
+        "open('x')",
+        "open('x', 'rb')",
+        "Path('x').read_text()",
+        "with tempfile.TemporaryDirectory() as d: open(os.path.join(d, 'x'), 'w')",
+        "f = tempfile.NamedTemporaryFile()\nopen(f.name, 'w')",
+        "fd, p = tempfile.mkstemp()\nopen(p, 'w')",
+        "open('/dev/null', 'w')",
+        "open(os.devnull, 'w')",
+        "form.save(); form.save(commit=False); model.save(x)",
+        "x.replace('a', 'b')",
+        "import webbrowser\nwebbrowser.open('x')",
+        "'open(x, \"w\")'",
+        "df.to_csv()",
+        "os.makedirs",
     ],
-)  # fmt: skip
+)
 def test_what_writes_nothing(make_context, source):
     found = read(make_context, source)
     assert (found.written, found.unknown_about("write")) == ((), ())
@@ -131,12 +164,23 @@ def test_what_writes_nothing(make_context, source):
 @pytest.mark.parametrize(
     "source",
     [
-        "def f(path): open(path, 'w')", "open(sys.argv[1], 'w')", "open(os.environ['OUT'], 'w')", "open(os.path.expanduser('~/x'), 'w')",
-        "def f(mode): open(x, mode)", "Path(__file__).parent.parent.joinpath('x').write_text('')", "def f(p): p.write_text('')",
-        "Path.home().joinpath('x').mkdir()", "open(f'/{x}', 'w')", "open('/data/' + x + '/../y', 'w')", "open(*x)", "sqlite3.connect(x)",
-        "P = '/a'\nP = compute()\nopen(P, 'w')", "from elsewhere import P\nopen(P, 'w')", "df.to_csv(x)",
+        "def f(path): open(path, 'w')",
+        "open(sys.argv[1], 'w')",
+        "open(os.environ['OUT'], 'w')",
+        "open(os.path.expanduser('~/x'), 'w')",
+        "def f(mode): open(x, mode)",
+        "Path(__file__).parent.parent.joinpath('x').write_text('')",
+        "def f(p): p.write_text('')",
+        "Path.home().joinpath('x').mkdir()",
+        "open(f'/{x}', 'w')",
+        "open('/data/' + x + '/../y', 'w')",
+        "open(*x)",
+        "sqlite3.connect(x)",
+        "P = '/a'\nP = compute()\nopen(P, 'w')",
+        "from elsewhere import P\nopen(P, 'w')",
+        "df.to_csv(x)",
     ],
-)  # fmt: skip
+)
 def test_computed_paths_are_unknown(make_context, source):
     assert [item.about for item in read(make_context, source).unknown_about("write")] == ["write"]
 
@@ -150,9 +194,10 @@ def test_one_name_in_two_functions_is_two_names(make_context):
 def test_names_of_other_modules(make_context):
     others = {
         "config.py": "from pathlib import Path\nDATA = Path('/data')\nclass S:\n LOG = '/log/a'",
-        "pkg/__init__.py": "", "pkg/m.py": "from .names import *\nfrom . import names\nopen(B, 'w'); open(names.C, 'w')",
+        "pkg/__init__.py": "",
+        "pkg/m.py": "from .names import *\nfrom . import names\nopen(B, 'w'); open(names.C, 'w')",
         "pkg/names.py": "B = '/b'; C = '/c'",
-    }  # fmt: skip
+    }
     source = "import config\nfrom config import DATA, S\n(DATA / 'x').write_text(''); config.DATA.joinpath('y').touch(); open(S.LOG, 'w')"
     found = read(make_context, source, **others)
     assert texts(found.written) == {"absolute:/data/x", "absolute:/data/y", "absolute:/log/a", "absolute:/b", "absolute:/c"}
@@ -166,7 +211,11 @@ def test_names_that_stand_for_each_other_end(make_context):
 
 
 def test_a_flask_database_is_beside_the_application_or_in_its_instance_folder(make_context):
-    found = read(make_context, "app.config['SQLALCHEMY_DATABASE_URI'] = 'sqlite:///x.db'", **{"web/__init__.py": "class C:\n SQLALCHEMY_DATABASE_URI = 'sqlite:////d/y.db'"})
+    found = read(
+        make_context,
+        "app.config['SQLALCHEMY_DATABASE_URI'] = 'sqlite:///x.db'",
+        **{"web/__init__.py": "class C:\n SQLALCHEMY_DATABASE_URI = 'sqlite:////d/y.db'"},
+    )
     assert texts(found.written) == {"context:x.db", "context:instance/x.db", "absolute:/d/y.db"}
 
 
@@ -225,17 +274,27 @@ def test_computed_ports_are_unknown(make_context, source):
 
 def test_imports(make_context):
     files = {
-        "main.py": "import os.path as p, flask\nfrom PIL import Image\nfrom . import sibling\nfrom pkg.sub import thing\ndef f():\n import psycopg2\n",
-        "sibling.py": "", "pkg/__init__.py": "", "pkg/sub.py": "from ..main import x\nimport yaml.nodes\n",
-    }  # fmt: skip
+        "main.py": (
+            "import os.path as p, flask\nfrom PIL import Image\n"
+            "from . import sibling\nfrom pkg.sub import thing\ndef f():\n import psycopg2\n"
+        ),
+        "sibling.py": "",
+        "pkg/__init__.py": "",
+        "pkg/sub.py": "from ..main import x\nimport yaml.nodes\n",
+    }
     assert python_evidence(make_context(files), (".",)).imports == ("PIL", "flask", "os", "psycopg2", "yaml")
 
 
 def test_a_file_brings_what_it_imports_and_nothing_else(make_context):
     files = {
-        "app/run.py": "import helper\nfrom pkg import deep\n", "app/helper.py": "import os\nos.system('a')", "pkg/__init__.py": "import yaml",
-        "pkg/deep.py": "from .more import x", "pkg/more.py": "", "pkg/other.py": "import os\nos.system('never')", "script.py": "",
-    }  # fmt: skip
+        "app/run.py": "import helper\nfrom pkg import deep\n",
+        "app/helper.py": "import os\nos.system('a')",
+        "pkg/__init__.py": "import yaml",
+        "pkg/deep.py": "from .more import x",
+        "pkg/more.py": "",
+        "pkg/other.py": "import os\nos.system('never')",
+        "script.py": "",
+    }
     found = python_evidence(make_context(files), ("app/run.py",))
     assert found.files == ("app/helper.py", "app/run.py", "pkg/__init__.py", "pkg/deep.py", "pkg/more.py")
     assert found.programs == ("a",)
@@ -293,3 +352,55 @@ def test_places_are_ordered_and_say_where_they_are(make_context):
     found = read(make_context, "open('b', 'w'); open('/a', 'w'); open('b', 'w')")
     assert found.written == (Place("absolute", "/a"), Place("cwd", "b"))
     assert [str(place) for place in found.written] == ["/a", "b"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["(" * 3000 + ")" * 3000, "not " * 20000 + "1", "a" + ".b" * 20000, "-" * 20000 + "1", "lambda: " * 20000 + "1", "(type X" + "(" * 200],
+)
+def test_nesting_that_would_overflow_the_stack_is_unknown(make_context, expression):
+    found = read(make_context, f"x = {expression}\n")
+    assert [item.about for item in found.unknown] == ["syntax"]
+
+
+def test_a_long_sum_is_unknown_and_nothing_else(make_context):
+    found = read(make_context, f"open({' + '.join(['name'] * 500)}, 'w')\nopen('/a', 'w')")
+    assert texts(found.written) == {"absolute:/a"}
+    assert [item.about for item in found.unknown] == ["write"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if {} == 0: pass",
+        "x = f'{{{}}}'",
+        "x = [{} for y in z if y]",
+        "def f(*, a={}): pass",
+        "def f(a={}, /): pass",
+        "x = not {}",
+        "class C(metaclass=f({})): pass",
+        "with {} as x: pass",
+        "x = y[{}:]",
+        "match {}:\n case 1: pass",
+        "@f({})\ndef g(): pass",
+        "x = {{'a': {}}}",
+        "x = (yield {})",
+        "assert x, {}",
+        "x = y if {} else z",
+        "x = lambda: {}",
+        "f(**{})",
+        "f(k={})",
+        "raise E from {}",
+        "del x[{}]",
+        "x: int = {}",
+        "try:\n pass\nexcept E:\n {}",
+        "async def f():\n async for x in {}: pass",
+        "while {}: break",
+        "return_ = {} @ y",
+        "x = -{}, *{}",
+        "for x in y: {}",
+    ],
+)
+def test_a_call_is_found_wherever_it_is(make_context, source):
+    found = read(make_context, source.replace("{}", "os.system('tool')").replace("{{", "{").replace("}}", "}"))
+    assert (found.programs, found.unknown) == (("tool",), ())

@@ -50,10 +50,12 @@ def test_files_that_include_each_other_end(make_context):
 @pytest.mark.parametrize(
     ("line", "vcs"),
     [
-        ("git+https://example.org/a/b.git@main#egg=B_b[x]", "git"), ("-e git+https://example.org/a/b#egg=b-b[x]", "git"),
-        ("b.b[x] @ hg+https://example.org/b", "hg"), ("b_b[x] @ https://example.org/b.zip", None),
+        ("git+https://example.org/a/b.git@main#egg=B_b[x]", "git"),
+        ("-e git+https://example.org/a/b#egg=b-b[x]", "git"),
+        ("b.b[x] @ hg+https://example.org/b", "hg"),
+        ("b_b[x] @ https://example.org/b.zip", None),
     ],
-)  # fmt: skip
+)
 def test_urls_need_no_files(make_context, line, vcs):
     found = read(make_context, line)
     assert [(package.name, package.extras, package.vcs) for package in found.packages] == [("b-b", ("x",), vcs)]
@@ -62,7 +64,9 @@ def test_urls_need_no_files(make_context, line, vcs):
 
 
 def test_options_that_name_no_files_are_fine(make_context):
-    text = "-i https://${USER}:${TOKEN}@example.org/simple\n--extra-index-url=https://example.org\n--pre\n--no-binary :all:\n--no-index\na\n"
+    text = (
+        "-i https://${USER}:${TOKEN}@example.org/simple\n--extra-index-url=https://example.org\n--pre\n--no-binary :all:\n--no-index\na\n"
+    )
     assert read(make_context, text).problems == ()
 
 
@@ -73,8 +77,11 @@ def test_local_projects_and_archives_are_files(make_context):
     assert found.problems == ()
     assert found.files == tuple(sorted(["requirements.txt", "wheels/x.whl", *(f"vendor/{name}" for name in vendored)]))
     assert [(package.name, package.editable) for package in found.packages] == [
-        (None, False), (None, True), ("foo", False), ("bar", False),
-    ]  # fmt: skip
+        (None, False),
+        (None, True),
+        ("foo", False),
+        ("bar", False),
+    ]
 
 
 def test_local_paths_are_relative_to_where_pip_runs(make_context):

@@ -40,13 +40,17 @@ def test_directives(text: str, kinds: list[type], escape: str) -> None:
         ("COPY --from=a b c", [("from", "a")], "b c"),
         ("COPY --link b c", [("link", None)], "b c"),
         ("COPY --link= b c", [("link", "")], "b c"),
-        ("COPY --chown='a b' --chmod=\"7\\\"5\" b c", [("chown", "a b"), ("chmod", '7"5')], "b c"),
+        ('COPY --chown=\'a b\' --chmod="7\\"5" b c', [("chown", "a b"), ("chmod", '7"5')], "b c"),
         ("COPY --chown=a\\ b c d", [("chown", "a b")], "c d"),
         ("COPY -- --from=a b", [], "--from=a b"),
         ("COPY --from=a -- b c", [("from", "a")], "b c"),
         ("COPY -b --from=a c", [], "-b --from=a c"),
         ("COPY a --from=b c", [], "a --from=b c"),
-        ("RUN --mount=type=cache,target=/a \\\n  --mount=target=/b \\\n# c\n x", [("mount", "type=cache,target=/a"), ("mount", "target=/b")], "x"),
+        (
+            "RUN --mount=type=cache,target=/a \\\n  --mount=target=/b \\\n# c\n x",
+            [("mount", "type=cache,target=/a"), ("mount", "target=/b")],
+            "x",
+        ),
         ("RUN --network=none", [("network", "none")], ""),
         ("RUN --", [], ""),
         ("COPY --chown='a b", [("chown", "a b")], ""),
@@ -207,7 +211,9 @@ def test_replaced_supplies_line_ends_and_keeps_the_rest() -> None:
     assert parse("# escape=`\nFROM a").replaced(2, 2, [Instruction("RUN b", "`")]).text == "# escape=`\nFROM a\nRUN b"
 
 
-@pytest.mark.parametrize(("text", "newline"), [("a\r\nb\r\nc\n", "\r\n"), ("a\r\nb\nc\n", "\n"), ("a", "\n"), ("", "\n"), ("a\r\n", "\r\n")])
+@pytest.mark.parametrize(
+    ("text", "newline"), [("a\r\nb\r\nc\n", "\r\n"), ("a\r\nb\nc\n", "\n"), ("a", "\n"), ("", "\n"), ("a\r\n", "\r\n")]
+)
 def test_newline(text: str, newline: str) -> None:
     assert parse(text).newline == newline
 

@@ -1,0 +1,186 @@
+"""What the build scripts of a package.json write, read off the commands they run."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optimizer.context.folder import BuildContext
+from optimizer.context.javascript import PackageJson, package_json
+from optimizer.syntax.shell import parse_script
+
+# Commands that write nothing that ships, or only into what other commands made.
+_NO_OUTPUT = frozenset({
+    "echo", "rm", "rimraf", "del-cli", "mkdir", "mkdirp", "eslint", "prettier", "jest", "vitest", "mocha", "true", "cd", "exit", "test", "stylelint",
+    "tslint", "shx", "chmod", "sleep", "time", "biome", "ls",
+})  # fmt: skip
+# Tools and the folder that they write by default. Source: each tool's documentation of its build command.
+_DEFAULTS = {
+    ("next", "build"): ".next",
+    ("nuxt", "build"): ".output",
+    ("nuxi", "build"): ".output",
+    ("react-scripts", "build"): "build",
+    ("react-app-rewired", "build"): "build",
+    ("craco", "build"): "build",
+    ("vue-cli-service", "build"): "dist",
+    ("parcel", "build"): "dist",
+    ("astro", "build"): "dist",
+    ("gatsby", "build"): "public",
+}
+_PREFIXES = frozenset({"cross-env", "env", "npx", "dotenv", "--", "env-cmd", "node_modules/.bin"})
+
+
+@dataclass(frozen=True)
+class BuildOutputs:
+    """What a build writes: paths relative to the folder of its package.json, and why there may be more (None: there is not)."""
+
+    paths: tuple[str, ...]
+    unknown: str | None = None
+
+
+def build_outputs(context: BuildContext, folder: str, script: str) -> BuildOutputs:
+    """What ``npm run SCRIPT`` writes, hooks and scripts that it calls included."""
+    package = package_json(context, folder)
+    if package is None:
+        return BuildOutputs((), "there is no package.json")
+    reader = _Reader(context, folder, package)
+    reader.script(script, 0)
+    return BuildOutputs(tuple(dict.fromkeys(reader.paths)), reader.unknown)
+
+
+class _Reader:
+    def __init__(self, context: BuildContext, folder: str, package: PackageJson) -> None:
+        self.context, self.folder, self.package = context, folder, package
+        self.paths: list[str] = []
+        self.unknown: str | None = None
+
+    def script(self, name: str, depth: int) -> None:
+        if depth > 8 or name not in self.package.scripts:
+            self.unknown = self.unknown or f"there is no script {name}"
+            return
+        for step in (f"pre{name}", name, f"post{name}"):
+            if step in self.package.scripts:
+                self.text(self.package.scripts[step], depth)
+
+    def text(self, text: str, depth: int) -> None:
+        parsed = parse_script(text)
+        if not parsed.understood:
+            self.unknown = self.unknown or f"`{text}` is not understood"
+            return
+        for command in parsed.commands:
+            if any(r.target is not None and r.operator in (">", ">>") and r.descriptor != "2" for r in command.redirects):
+                self.add(next((r.target.value for r in command.redirects if r.target), None), text)
+            words = [w.value for w in command.words]
+            if None in words:
+                self.unknown = self.unknown or f"`{text}` has a part that is known only when it runs"
+                return
+            self.command([w for w in words if w is not None], text, depth)
+
+    def command(self, words: list[str], text: str, depth: int) -> None:
+        while words and (words[0] in _PREFIXES or re.match(r"\w+=", words[0])):
+            words = words[1:]
+        if not words:
+            return
+        program, rest = posixpath.basename(words[0]), words[1:]
+        operands = [w for w in rest if not w.startswith("-")]
+        if program in ("npm", "yarn", "pnpm") and operands:
+            target = operands[1] if operands[0] in ("run", "run-script") and len(operands) > 1 else operands[0]
+            self.script(target, depth + 1)
+        elif program in ("npm-run-all", "run-s", "run-p", "concurrently"):
+            for operand in operands:
+                name = operand.removeprefix("npm:")
+                if "*" in name or " " in name:
+                    self.unknown = self.unknown or f"`{text}` runs scripts by pattern"
+                else:
+                    self.script(name, depth + 1)
+        elif program in _NO_OUTPUT:
+            return
+        elif program in ("cp", "mv", "copyfiles", "cpx", "cpy", "ncp"):
+            self.add(operands[-1] if operands else None, text)
+        elif (program, operands[0] if operands else "") in _DEFAULTS:
+            self.configured(program, _DEFAULTS[(program, operands[0])], rest, text)
+        else:
+            self.tool(program, rest, operands, text)
+
+    def tool(self, program: str, rest: list[str], operands: list[str], text: str) -> None:
+        if program == "esbuild":
+            self.add(_option(rest, "--outfile") or _option(rest, "--outdir"), text)
+        elif program in ("tsc", "ttsc", "vue-tsc"):
+            if "--noEmit" not in rest:
+                self.add(_option(rest, "--outDir") or self.typescript(_option(rest, "-p", "--project", "-b", "--build")), text)
+        elif program == "nest":
+            self.add(self.typescript("tsconfig.build.json") or self.typescript(None) or "dist", text)
+        elif program == "vite" and operands[:1] == ["build"]:
+            self.add(_option(rest, "--outDir") or self.setting("vite.config", r"outDir\s*:\s*[\"']([^\"']+)", "dist"), text)
+        elif program == "webpack":
+            self.add(
+                _option(rest, "--output-path", "-o")
+                or self.setting("webpack.config", r"path\.(?:resolve|join)\(\s*__dirname\s*,\s*[\"']([^\"']+)", "dist"),
+                text,
+            )
+        elif program == "rollup":
+            self.add(_option(rest, "-d", "--dir", "-o", "--file"), text)
+        elif program in ("babel", "swc"):
+            self.add(_option(rest, "-d", "--out-dir", "-o", "--out-file"), text)
+        elif program == "tsup":
+            self.add(_option(rest, "-d", "--out-dir") or self.setting("tsup.config", r"outDir\s*:\s*[\"']([^\"']+)", "dist"), text)
+        elif program in ("tailwindcss", "postcss"):
+            self.add(_option(rest, "-o", "--output"), text)
+        elif program == "sass":
+            self.add(operands[-1].partition(":")[2] or operands[-1] if operands else None, text)
+        else:
+            self.unknown = self.unknown or f"what `{program}` writes is not known"
+
+    def configured(self, program: str, default: str, rest: list[str], text: str) -> None:
+        if program in ("next",):
+            default = self.setting("next.config", r"distDir\s*:\s*[\"']([^\"']+)", default) or default
+        self.add(_option(rest, "--dest", "--dist-dir", "--outDir") or default, text)
+
+    def add(self, path: str | None, text: str) -> None:
+        """Note an output by the first folder of its path, or the file itself at the top."""
+        normal = posixpath.normpath(path) if path else "."
+        if not path or normal.startswith(("..", "/")) or normal == ".":
+            self.unknown = self.unknown or f"where `{text}` writes is not known"
+            return
+        self.paths.append(normal.partition("/")[0] if "/" in normal else normal)
+
+    def typescript(self, project: str | None) -> str | None:
+        """``outDir`` of a tsconfig, its ``extends`` followed inside the context."""
+        name = posixpath.normpath(posixpath.join(self.folder, project or "tsconfig.json"))
+        if self.context.is_dir(name):
+            name = posixpath.join(name, "tsconfig.json")
+        for _ in range(5):
+            text = self.context.read_text(name)
+            if text is None:
+                return None
+            found = re.search(r'^[^/]*"outDir"\s*:\s*"([^"]+)"', text, re.M)
+            if found:
+                return posixpath.relpath(posixpath.join(posixpath.dirname(name) or ".", found[1]), self.folder)
+            parent = re.search(r'"extends"\s*:\s*"(\.[^"]+)"', text)
+            if not parent:
+                return None
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(name), parent[1]))
+            name = name if name.endswith(".json") else f"{name}.json"
+        return None
+
+    def setting(self, stem: str, pattern: str, default: str) -> str | None:
+        """A literal in a tool's configuration file; the default where there is none; None where it is computed."""
+        for ending in (".js", ".ts", ".mjs", ".cjs", ".mts", ".cts"):
+            text = self.context.read_text(posixpath.join(self.folder, stem + ending))
+            if text is not None:
+                key = pattern.partition("\\s*:")[0]
+                found = re.search(pattern, text)
+                if found:
+                    return found[1]
+                return None if re.search(rf"\b{key}\b", text) and "\\s*:" in pattern else default
+        return default
+
+
+def _option(words: Sequence[str], *names: str) -> str | None:
+    for i, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if name in names:
+            return value if sign else (words[i + 1] if i + 1 < len(words) else None)
+    return None

@@ -1,0 +1,322 @@
+"""What the program of a stage is and uses: its start joined with the evidence of its source, in paths of the image."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from optimizer.context.django import DjangoSettings, django_settings
+from optimizer.context.golang import GoModule, go_module
+from optimizer.context.javascript import PackageJson, package_json
+from optimizer.context.javascript_source import javascript_evidence
+from optimizer.context.places import Place, Unknown
+from optimizer.context.python_source import python_evidence
+from optimizer.context.requirements import RequirementFiles, requirement_files
+from optimizer.model.built import source_of
+from optimizer.model.effects import (
+    FOLDER_VARIABLES,
+    ROOT_MODULES,
+    WRITING_MODULES,
+    configured_writes,
+    root_calls,
+    server_ports,
+    server_writes,
+    unclear_database,
+)
+from optimizer.model.launch import LANGUAGES, PYTHON, PYTHON_SERVERS
+from optimizer.model.model import Model, Stage
+from optimizer.model.paths import context_path, image_path
+from optimizer.model.start import Start, healthcheck_of, start_of
+
+_SOURCES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+_ROUTES = re.compile(r"(src/)?((pages|app)/.*\.([jt]sx?)|(middleware|instrumentation)\.[jt]s)$")
+_REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Used:
+    """A path that a program writes or reads. path: absolute, in the image; folder: it is a folder, or names below it are
+    computed; where: "file:line" or another place that says so."""
+
+    path: str
+    folder: bool = False
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Application:
+    """What is known of the program that a stage starts. Tuples are sorted and have no doubles.
+
+    Args:
+        start: What the container starts.
+        language: "python", "node", "go", … or None.
+        programs: Names or paths of the programs that commands, scripts, the source and HEALTHCHECK start.
+        written, read: The paths it uses.
+        ports: TCP ports: those of EXPOSE, of the source, of options and of ENV PORT.
+        files: The source files of the context that were read.
+        modules: The names of libraries imported, those of the context left out.
+        root: What needs root's rights in the source, such as "app.py:7 uses os.setuid".
+        django: The settings of a Django project.
+        requirements: The Python packages of the context's requirements file.
+        package: The package.json of a Node program; its ``dependencies`` are those of production.
+        go: The Go module of a Go program.
+        unknown: What is left open; kinds as in ``Unknown``.
+    """
+
+    start: Start
+    language: str | None
+    programs: tuple[str, ...] = ()
+    written: tuple[Used, ...] = ()
+    read: tuple[Used, ...] = ()
+    ports: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    root: tuple[str, ...] = ()
+    django: DjangoSettings | None = None
+    requirements: RequirementFiles | None = None
+    package: PackageJson | None = None
+    go: GoModule | None = None
+    unknown: tuple[Unknown, ...] = ()
+
+    def unknown_about(self, *about: str) -> tuple[Unknown, ...]:
+        """The unknowns of some kinds, such as "program" or "write"; a file that cannot be read is one of every kind."""
+        return tuple(item for item in self.unknown if item.about in (*about, "syntax", "context"))
+
+
+def application_of(model: Model, stage: Stage) -> Application | None:
+    """What is known of the program of a stage; None without a build context or without CMD and ENTRYPOINT.
+
+    The answer is kept with the model, since several passes ask.
+    """
+    kept: dict[int, Application | None] = model.__dict__.setdefault("_applications", {})
+    if stage.index not in kept:
+        start = start_of(model, stage) if model.context is not None else None
+        kept[stage.index] = _Gatherer(model, stage, start).gather() if start is not None else None
+    return kept[stage.index]
+
+
+@dataclass
+class _Gatherer:
+    model: Model
+    stage: Stage
+    start: Start
+    written: set[Used] = field(default_factory=set)
+    read: set[Used] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+    programs: set[str] = field(default_factory=set)
+    files: dict[str, None] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
+    root: list[str] = field(default_factory=list)
+    unknown: set[Unknown] = field(default_factory=set)
+    django: DjangoSettings | None = None
+    package: PackageJson | None = None
+    go: GoModule | None = None
+
+    def __post_init__(self) -> None:
+        assert self.model.context is not None
+        self.context = self.model.context
+        state = self.model.behind(self.stage)
+        self.environment = {name: value for name, value in state.env.items() if value is not None}
+        folders = [c.folder for c in self.start.commands if c.name and (PYTHON.fullmatch(c.name) or c.name in LANGUAGES)]
+        self.folders = tuple(dict.fromkeys(folders)) or (state.workdir,)
+
+    def gather(self) -> Application:
+        self.unknown |= {Unknown("program", "", reason) for reason in self.start.unknown}
+        health = healthcheck_of(self.model, self.stage)
+        entries = [*self.start.entries, *(health.entries if health is not None else ())]
+        self._commands()
+        if self.start.language == "python":
+            self._python([e for e in entries if e.endswith(".py")])
+        elif self.start.language == "node":
+            self._node([e for e in entries if e.endswith(_SOURCES)])
+        elif self.start.language == "go":
+            self._go()
+        else:
+            language = self.start.language
+            what = f"is in {language}, whose source is not read" if language else "is not known"
+            self.unknown.add(Unknown("program", "", f"the program {what}"))
+        self.programs |= {*self.start.programs, *(health.programs if health is not None else ())}
+        self._ports()
+        for path in (*self.files, *self.start.scripts):
+            self.root += root_calls(path, self.context.read_text(path) or "")
+        self.root += [f"the program uses {name}" for name in sorted(self.modules & ROOT_MODULES)]
+        requirements = next((p for p in _REQUIREMENTS if self.context.exists(p)), None) if self.start.language == "python" else None
+        return Application(
+            self.start, self.start.language, tuple(sorted(self.programs)), tuple(sorted(self.written)), tuple(sorted(self.read)),
+            tuple(sorted(self.ports)), tuple(self.files), tuple(sorted(self.modules)), tuple(self.root), self.django,
+            requirement_files(self.context, requirements) if requirements else None, self.package, self.go, tuple(sorted(self.unknown)),
+        )  # fmt: skip
+
+    def _commands(self) -> None:
+        """What the commands' options and redirections, and ENV, say about files."""
+        for command in self.start.commands:
+            for path in command.writes:
+                if path is None:
+                    self.unknown.add(Unknown("write", command.source, "writes to a computed path"))
+                else:
+                    self.written.add(Used(path, where=command.source))
+            for given in server_writes(command.name or "", command.words[1:]):
+                path = posixpath.join(command.folder or "", given) if given is not None else ""
+                if path.startswith("/"):
+                    self.written.add(Used(posixpath.normpath(path), path.endswith("/"), command.source))
+                else:
+                    self.unknown.add(Unknown("write", command.source, f"{command.name} writes to a computed path"))
+        for name in FOLDER_VARIABLES:
+            value = self.environment.get(name)
+            if value is not None and value.startswith("/"):
+                self.written.add(Used(posixpath.normpath(value), True, f"ENV {name}"))
+
+    def _python(self, entries: list[str]) -> None:
+        evidence_of: list[str] = list(entries)
+        settings = django_settings(self.context, environment=self.environment)
+        if settings is not None:
+            folder = posixpath.dirname(posixpath.dirname(settings.file)) or "."
+            inside = [e for e in entries if folder == "." or e.startswith(f"{folder}/")]
+            if inside:
+                self.django = settings
+                evidence_of.append(folder)
+        found = python_evidence(self.context, evidence_of, environment=self.environment)
+        self._take(found.files, found.imports, found.programs, found.ports, found.unknown)
+        self._uses(found.written, found.read, entries, found.files)
+        for entry in entries:
+            if posixpath.basename(entry) == "gunicorn.conf.py" or entry.endswith("gunicorn_conf.py"):
+                named = configured_writes(self.context.read_text(entry) or "")
+                places = [Place("absolute" if path.startswith("/") else "cwd", path) for path in named]
+                self._uses(places, (), entries, (entry,))
+        if self.django is not None:
+            self._settings(self.django, entries)
+
+    def _settings(self, settings: DjangoSettings, entries: list[str]) -> None:
+        databases = [database.place for database in settings.databases]
+        collects = any("collectstatic" in command.words for command in self.start.commands)
+        places = [*databases, *settings.logs, settings.static_root if collects else None]
+        files = (settings.file, *self.files)
+        self._uses([p for p in places if p is not None], (), entries, files)
+        if settings.media_root is not None:
+            media = settings.media_root
+            self._uses([Place(media.kind, media.path, True)], (), entries, files)
+        if settings.static_root is not None:
+            self._uses((), [settings.static_root], entries, files)
+        unknown = {u for u in settings.unknown if collects or "STATIC_ROOT" not in u.what}
+        self.unknown |= unknown
+
+    def _node(self, entries: list[str]) -> None:
+        folder = next((f for f in self.folders if f is not None), "/")
+        manifest = context_path(self.model, self.stage, posixpath.join(folder, "package.json"))
+        self.package = package_json(self.context, posixpath.dirname(manifest or "package.json") or ".")
+        if any(command.name == "next" and "start" in command.words for command in self.start.commands):
+            entries += [f for f in self.context.files() if _ROUTES.match(f)]
+        elif not entries:
+            self.unknown.add(Unknown("module", "", "the program's entry is not known"))
+        for entry in entries:
+            source, runs_as = entry, None
+            if entry.startswith("/"):
+                runs_as = context_path(self.model, self.stage, entry, must_exist=False)
+                source_path = source_of(self.context, runs_as) if runs_as is not None else None
+                if source_path is None or runs_as is None:
+                    self.unknown.add(Unknown("context", entry, "is built from a source that is not found"))
+                    continue
+                source = source_path
+            found = javascript_evidence(self.context, source, runs_as=runs_as, environment=self.environment)
+            self._take(found.files, found.modules, found.programs, found.ports, found.unknown)
+            self._uses(found.written, found.read, [runs_as or entry], found.files)
+        packages = frozenset(self.package.dependencies) if self.package is not None else frozenset[str]()
+        layer = unclear_database(frozenset(self.modules), packages)
+        if layer is not None and not self.written:
+            self.unknown.add(Unknown("write", "package.json", f"{layer} may keep an SQLite file"))
+        self._prisma()
+
+    def _prisma(self) -> None:
+        """The SQLite file that Prisma's schema names."""
+        text = self.context.read_text("prisma/schema.prisma") or ""
+        if "@prisma/client" not in self.modules or not re.search(r'provider\s*=\s*"sqlite"', text):
+            return
+        url = re.search(r'url\s*=\s*(?:"([^"]*)"|env\("(\w+)"\))', text)
+        value = (url[1] or self.environment.get(url[2] or "")) if url else None
+        if value is not None and value.startswith("file:"):
+            path = value.removeprefix("file:").split("?")[0]
+            place = Place("absolute", path) if path.startswith("/") else Place("context", posixpath.normpath(f"prisma/{path}"))
+            self._uses([place], (), [], ("package.json",))
+        else:
+            self.unknown.add(Unknown("write", "prisma/schema.prisma", "keeps its database in a computed place"))
+
+    def _go(self) -> None:
+        folders = sorted(posixpath.dirname(f) or "." for f in self.context.files() if posixpath.basename(f) == "go.mod")
+        self.go = go_module(self.context, folders[0]) if len(folders) == 1 else None
+        if self.go is None:
+            self.unknown.add(Unknown("program", "", "the Go module of the program is not clear"))
+            return
+        files = tuple(f for f in self.context.under(self.go.folder) if f.endswith(".go") and not f.endswith("_test.go"))
+        self._take(files, self.go.imports, self.go.programs, self.go.ports, self.go.unknown)
+        self._uses(self.go.written, self.go.read, [], files)
+
+    def _take(
+        self, files: Iterable[str], modules: Iterable[str], programs: Iterable[str], ports: Iterable[int], unknown: Iterable[Unknown]
+    ) -> None:
+        self.files.update(dict.fromkeys(files))
+        self.modules.update(modules)
+        self.programs.update(programs)
+        self.ports.update(ports)
+        self.unknown.update(unknown)
+        for name in sorted(set(modules) & set(WRITING_MODULES)):
+            if WRITING_MODULES[name] == self.start.language:
+                self.unknown.add(Unknown("write", "", f"{name} writes files of its own"))
+
+    def _uses(self, written: Iterable[Place], read: Iterable[Place], entries: list[str], files: tuple[str, ...]) -> None:
+        self.written |= self._used(written, "write", entries, files)
+        self.read |= self._used(read, "read", entries, files)
+
+    def _used(self, places: Iterable[Place], about: Literal["write", "read"], entries: list[str], files: tuple[str, ...]) -> set[Used]:
+        found: set[Used] = set()
+        for place in places:
+            where = self._where(place, files)
+            paths = self._image_paths(place, [*entries, *files])
+            if not paths:
+                self.unknown.add(Unknown(about, where or "the source", f"uses {place.path}, whose place in the image is not known"))
+            found |= {Used(path, place.folder, where) for path in paths}
+        return found
+
+    def _image_paths(self, place: Place, files: list[str]) -> tuple[str, ...]:
+        """Where a place of the source lies in the image."""
+        if place.kind == "absolute":
+            return (place.path,)
+        if place.kind == "cwd":
+            if place.path.startswith("~"):
+                return ()
+            found = [posixpath.normpath(posixpath.join(f, place.path)) for f in self.folders if f is not None]
+            return tuple(dict.fromkeys(found)) if None not in self.folders else ()
+        beside = []
+        for file in dict.fromkeys(files):
+            step = posixpath.relpath(place.path, posixpath.dirname(file) or ".")
+            beside += [posixpath.normpath(posixpath.join(posixpath.dirname(p), step)) for p in image_path(self.model, self.stage, file)]
+        direct = image_path(self.model, self.stage, place.path)
+        both = tuple(path for path in direct if path in beside)
+        return both or direct or tuple(dict.fromkeys(beside[:1]))
+
+    def _where(self, place: Place, files: tuple[str, ...]) -> str:
+        """The first line of the sources that names the last part of a path in quotes."""
+        name = re.escape(posixpath.basename(place.path))
+        for file in files:
+            text = self.context.read_text(file) or ""
+            found = re.search(rf"""["'`/]{name}["'`/]""", text)
+            if found is not None:
+                return f"{file}:{text.count(chr(10), 0, found.start()) + 1}"
+        return files[0] if len(files) == 1 else ""
+
+    def _ports(self) -> None:
+        for command in self.start.commands:
+            if command.name and (command.name in PYTHON_SERVERS or PYTHON.match(command.name)):
+                self.ports.update(server_ports(command.words[1:]))
+        if self.environment.get("PORT", "").isdecimal():
+            self.ports.add(int(self.environment["PORT"]))
+        current: Stage | None = self.stage
+        while current is not None:
+            for position in current.positions:
+                node = self.model.file.instruction(position)
+                for word in node.words if node.keyword == "EXPOSE" else ():
+                    port = (self.model.before(position).expand(word, node.escape) or "").split("/")[0]
+                    self.ports.update({int(port)} if port.isdecimal() else ())
+            current = self.model.stages[current.base] if current.base is not None else None

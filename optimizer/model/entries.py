@@ -1,0 +1,132 @@
+"""The files behind what a command names: Python modules, Node's programs, commands that a project installs."""
+
+from __future__ import annotations
+
+import posixpath
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optimizer.context.javascript import package_json
+from optimizer.model.launch import Target
+from optimizer.model.model import Model, Stage
+from optimizer.model.paths import context_path, image_path
+
+_JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """entries: context paths, or absolute image paths of what the context does not hold; unknown: what was not found."""
+
+    entries: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Looks files up in one stage. environment: variables known to be set when the container starts."""
+
+    model: Model
+    stage: Stage
+    environment: Mapping[str, str | None]
+
+    def find(self, path: str, folder: str | None) -> str | None:
+        """The file or folder of the context at a path of the image; relative ones start in ``folder``."""
+        absolute = posixpath.join(folder or "", path)
+        return context_path(self.model, self.stage, absolute) if absolute.startswith("/") else None
+
+    def entry(self, path: str, folder: str | None) -> str:
+        """The context path of a file, else its image path."""
+        inside = self.find(path, folder)
+        return inside if inside is not None else posixpath.normpath(posixpath.join(folder or "/", path))
+
+    def program(self, name: str, folder: str | None) -> tuple[str, ...]:
+        """The image paths at which a program may lie: its own path, or the folders of PATH."""
+        if "/" in name:
+            return (posixpath.normpath(posixpath.join(folder or "/", name)),)
+        return tuple(posixpath.join(place, name) for place in (self.environment.get("PATH") or _PATH).split(":"))
+
+    def node(self, target: Target, folder: str | None) -> Found:
+        """The files that Node starts: with or without extension, a folder by its package.json."""
+        entries = tuple(self._node_entry(file, folder) for file in target.files)
+        return Found(entries, (target.unknown,) if target.unknown is not None else ())
+
+    def _node_entry(self, path: str, folder: str | None) -> str:
+        inside = self.find(path, folder)
+        context = self.model.context
+        if inside is not None and context is not None and context.is_dir(inside):
+            package = package_json(context, inside)
+            main = package.main if package is not None and package.main else "index.js"
+            return self._node_entry(posixpath.join(path, main), folder) if main not in (".", "./") else inside
+        known = path.endswith(_JAVASCRIPT)
+        if inside is None and not known:
+            inside = next((f for s in (*_JAVASCRIPT, "/index.js") if (f := self.find(path + s, folder)) is not None), None)
+        return inside if inside is not None else self.entry(path if known else f"{path}.js", folder)
+
+    def python(self, target: Target, folder: str | None, *, module_runs: bool) -> Found:
+        """The files that Python starts. module_runs: ``-m``, for which a package's ``__main__`` counts."""
+        folder = posixpath.join(folder or "", target.folder) if target.folder is not None else folder
+        entries: list[str] = []
+        unknown = [target.unknown] if target.unknown is not None else []
+        for alternatives in target.files:
+            choices = alternatives.split("|")
+            found = next((f for choice in choices if (f := self.find(choice, folder)) is not None), None)
+            if found is not None:
+                entries.append(found)
+            else:
+                entries += [self.entry(choices[0], folder)] if len(choices) == 1 else []
+                unknown.append(f"{' or '.join(choices)} is not in the build context")
+        for module in target.modules:
+            found = self.module(module, folder, module_runs)
+            if found is not None:
+                entries.append(found)
+            elif not (module_runs and module.split(".")[0] in sys.stdlib_module_names):
+                unknown.append(f"the module {module} is not in the build context")
+        return Found(tuple(entries), tuple(unknown))
+
+    def module(self, name: str, folder: str | None, runs: bool) -> str | None:
+        """The file of the context that a Python module begins with: beside the program, in PYTHONPATH, or installed."""
+        context = self.model.context
+        if context is None:
+            return None
+        path = name.replace(".", "/")
+        endings = (".py", "/__main__.py", "/__init__.py") if runs else (".py", "/__init__.py")
+        search = (folder, *(self.environment.get("PYTHONPATH") or "").split(":"))
+        for base in (place for place in search if place is not None and place.startswith("/")):
+            for ending in endings:
+                found = context_path(self.model, self.stage, posixpath.join(base, path + ending))
+                if found is not None:
+                    return found
+        for candidate in (inner + path + ending for inner in ("", "src/") for ending in endings):
+            if context.exists(candidate) and any(image_path(self.model, stage, candidate) for stage in self.model.stages):
+                return candidate
+        return None
+
+    def console_script(self, name: str, folder: str | None) -> str | None:
+        """The file behind a command that the context's pyproject.toml installs."""
+        context = self.model.context
+        try:
+            data = tomllib.loads((context.read_text("pyproject.toml") if context is not None else None) or "")
+            scripts = {**data.get("tool", {}).get("poetry", {}).get("scripts", {}), **data.get("project", {}).get("scripts", {})}
+        except (tomllib.TOMLDecodeError, AttributeError, TypeError):
+            return None
+        target = scripts.get(name)
+        return self.module(target.split(":")[0], folder, False) if isinstance(target, str) else None
+
+
+def compiled_language(model: Model, stage: Stage) -> list[str]:
+    """The language of a program that a RUN of a stage compiles; empty when that is not seen."""
+    current: Stage | None = stage
+    while current is not None:
+        nodes = [model.file.instruction(position) for position in current.positions]
+        scripts = [node.script for node in nodes if node.keyword == "RUN" and node.script is not None and node.script.understood]
+        for command in (command for script in scripts for command in script.commands):
+            if command.name == "go" and command.argv[1:2] in (("build",), ("install",)):
+                return ["go"]
+            if command.name == "cargo" and command.argv[1:2] in (("build",), ("install",)):
+                return ["rust"]
+        current = model.stages[current.base] if current.base is not None else None
+    return []

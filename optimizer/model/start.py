@@ -1,0 +1,404 @@
+"""What a container starts: ENTRYPOINT and CMD followed through shells, scripts of the context and package.json."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+
+from optimizer.context.javascript import package_json
+from optimizer.context.scripts import script_text, shebang
+from optimizer.model.entries import Files, Found, compiled_language
+from optimizer.model.launch import (
+    LANGUAGES,
+    MANAGERS,
+    NODE,
+    PYTHON,
+    PYTHON_SERVERS,
+    SHELLS,
+    Argv,
+    node_target,
+    option,
+    python_target,
+    server_target,
+    unwrap,
+)
+from optimizer.model.model import Model, Stage
+from optimizer.model.paths import context_path, origin_of
+from optimizer.model.state import State
+from optimizer.syntax.shell import Command, Script, parse_script
+
+_DEPTH = 12  # of scripts that start scripts
+_ALL_ARGUMENTS = frozenset({'"$@"', "$@", '"${@}"', "${@}", '"$*"', "$*"})
+_BUILTINS = frozenset({
+    ":", "[", "[[", "alias", "bg", "break", "cd", "continue", "declare", "echo", "exit", "export", "false", "fg", "getopts", "hash",
+    "jobs", "kill", "let", "local", "popd", "printf", "pushd", "pwd", "read", "readonly", "return", "set", "shift",
+    "shopt", "sleep", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "wait",
+})  # fmt: skip
+_NO_SCRIPTS = frozenset({None, "install", "add", "exec", "dlx", "node", "workspace", "workspaces"})
+_PASS_ON = frozenset({"node", "php", "eclipse-temurin", "bun", "ruby", "golang", "python"})
+"""Families of images whose entrypoint script ends in ``exec "$@"`` and changes nothing for a program of one's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """One command that runs when the container starts.
+
+    words: the program and its arguments, None for one that is known only then; source: where the command was found, such
+    as "CMD" or "entrypoint.sh"; folder: the working directory it runs in, None when unknown; writes: absolute paths that
+    its redirections write to, None for one that is unknown.
+    """
+
+    words: Argv
+    source: str
+    folder: str | None = None
+    writes: tuple[str | None, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """The program's name without its folder."""
+        return self.words[0].rpartition("/")[2] if self.words and self.words[0] is not None else None
+
+    def __str__(self) -> str:
+        return " ".join("…" if word is None else word for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a container starts.
+
+    Args:
+        commands: Every command, wrappers (``tini``, ``npm run``) and the commands that they lead to, in order of the text.
+        language: "python", "node", "java", "go", … of the program, None when unknown.
+        entries: The files of the program that are started: relative paths are files of the context, absolute ones are
+            files of the image that are not in the context, such as what a build makes.
+        scripts: The shell scripts of the context that run, as context paths.
+        unknown: Why there may be more than that, one reason an item.
+    """
+
+    commands: tuple[Started, ...]
+    language: str | None
+    entries: tuple[str, ...]
+    scripts: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The names of all programs started, without folders and doubles."""
+        return tuple(dict.fromkeys(name for command in self.commands if (name := command.name)))
+
+
+def start_of(model: Model, stage: Stage) -> Start | None:
+    """What a container of a stage starts; None when the Dockerfile says nothing of it (neither CMD nor ENTRYPOINT)."""
+    entry, command = model.last(stage, "ENTRYPOINT"), model.last(stage, "CMD")
+    if entry is None and command is None:
+        return None
+    if entry is not None and command is not None and model.stage_of(command) != model.stage_of(entry) and command < entry:
+        command = None  # ENTRYPOINT takes away a CMD from below
+    return _Reader(model, stage).read(entry, command)
+
+
+def healthcheck_of(model: Model, stage: Stage) -> Start | None:
+    """What the HEALTHCHECK of a stage runs; None when it has none, or NONE."""
+    position = model.last(stage, "HEALTHCHECK")
+    if position is None or model.file.instruction(position).value.strip().upper() == "NONE":
+        return None
+    return _Reader(model, stage).read_healthcheck(position)
+
+
+@dataclass
+class _Reader:
+    model: Model
+    stage: Stage
+    commands: list[Started] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    running: list[tuple[str, object]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        state = self.model.behind(self.stage)
+        self.workdir = state.workdir
+        known = self.stage.image.env if self.stage.image is not None else {}
+        self.environment: dict[str, str | None] = {**known, **state.env}
+        self.files = Files(self.model, self.stage, self.environment)
+
+    def read(self, entry: int | None, command: int | None) -> Start:
+        image = self.stage.image
+        words, cmd_script = self._words(command)
+        first, script = self._words(entry)
+        if entry is not None:
+            if script is not None:
+                self.script(script, "ENTRYPOINT", self.workdir, ())
+            elif image is not None and first == image.entrypoint and image.family in _PASS_ON:
+                self._run_cmd(words, cmd_script)
+            else:
+                self.run((*first, *words), "ENTRYPOINT" if first else "CMD", self.workdir)
+        elif image is None or image.entrypoint is None:
+            self.unknown.append("the ENTRYPOINT of the base image is not known")
+            self._run_cmd(words, cmd_script)
+        elif image.entrypoint and image.family not in _PASS_ON:
+            inner = ("/bin/sh", "-c", cmd_script.text) if cmd_script is not None else words
+            self.run((*image.entrypoint, *inner), "CMD", self.workdir)
+        else:
+            if image.family == "node" and words and words[0] is not None and re.search(r"^-|\.[cm]?js$", words[0]):
+                words = ("node", *words)
+            self._run_cmd(words, cmd_script)
+        return self._result()
+
+    def read_healthcheck(self, position: int) -> Start:
+        words, script = self._words(position)
+        if script is not None:
+            self.script(script, "HEALTHCHECK", self.workdir, ())
+        elif words:
+            self.run(words, "HEALTHCHECK", self.workdir)
+        return self._result()
+
+    def _result(self) -> Start:
+        languages = tuple(dict.fromkeys(self.languages))
+        language = languages[-1] if languages else None
+        return Start(
+            tuple(self.commands), language, tuple(dict.fromkeys(self.entries)), tuple(dict.fromkeys(self.scripts)),
+            tuple(dict.fromkeys(self.unknown)),
+        )  # fmt: skip
+
+    def _words(self, position: int | None) -> tuple[Argv, Script | None]:
+        """The words of an exec form, or the script of a shell form and the words it is given to a program as."""
+        if position is None:
+            return (), None
+        node = self.model.file.instruction(position)
+        if node.json is not None or node.script is None:
+            return node.json or (), None
+        shell = self.model.before(position).shell
+        return (*shell, node.script.text), node.script
+
+    def _run_cmd(self, words: Argv, script: Script | None) -> None:
+        if script is not None:
+            self.script(script, "CMD", self.workdir, ())
+        elif words:
+            self.run(words, "CMD", self.workdir)
+
+    def script(self, script: Script, source: str, folder: str | None, arguments: Argv) -> None:
+        """Every command of a shell text. arguments: what ``$@`` stands for."""
+        if (source, script.text) in self.running or len(self.running) > _DEPTH:
+            return
+        if not script.understood:
+            self.unknown.append(f"{source} is not understood as a shell script")
+            return
+        self.running.append((source, script.text))
+        functions = set(re.findall(r"^\s*(?:function\s+)?([\w-]+)\s*\(\)", script.text, re.MULTILINE))
+        variables = dict(self.environment)
+        variants = [arguments]
+        for command, enclosing in script.walk():
+            if not command.words:
+                for variable, value in command.assignments:
+                    variables[variable] = self._value(value.text, variables) if value and not value.substitutions else None
+                self._note_writes(command, source, folder, variables)
+                continue
+            name = command.name
+            if name == "export":
+                for word in command.words[1:]:
+                    key, sign, given_value = word.text.partition("=")
+                    if sign:
+                        variables[key] = None if word.substitutions else self._value(given_value, variables)
+            elif name == "cd" and not {"subshell", "$("} & set(enclosing):
+                target = self._value(command.words[1].text, variables) if len(command.words) > 1 else None
+                folder = posixpath.normpath(posixpath.join(folder or "", target)) if target is not None else None
+                folder = folder if folder is not None and folder.startswith("/") else None
+            elif name == "set" and len(command.words) > 1 and command.words[1].text == "--":
+                variants += [self._expand(command, variables, old)[2:] for old in variants[:1]]
+            if name in (".", "source"):
+                self._source(command, source, folder, variables)
+            elif name in _BUILTINS or name in functions:
+                self._note_writes(command, source, folder, variables)
+            elif name == "eval":
+                self.unknown.append(f"{source} evaluates a computed text")
+            else:
+                for given in dict.fromkeys(variants) if any(w.text in _ALL_ARGUMENTS for w in command.words) else variants[:1]:
+                    words = self._expand(command, variables, given)
+                    if words and words != ("exec",):
+                        self.run(words, source, folder, self._writes(command, folder, variables))
+        self.running.pop()
+
+    def _value(self, text: str, variables: dict[str, str | None]) -> str | None:
+        if re.search(r"\$[(0-9@*#?!$-]|`|\$\{[0-9@*#?!$-]", text):
+            return None
+        return State(env=variables).expand(text)
+
+    def _expand(self, command: Command, variables: dict[str, str | None], arguments: Argv) -> Argv:
+        words: list[str | None] = []
+        for word in command.words:
+            if word.text in _ALL_ARGUMENTS:
+                words += arguments
+            else:
+                words.append(word.value if word.value is not None or word.substitutions else self._value(word.text, variables))
+        return tuple(words)
+
+    def _writes(self, command: Command, folder: str | None, variables: dict[str, str | None]) -> tuple[str | None, ...]:
+        found: list[str | None] = []
+        for redirect in command.redirects:
+            if ">" not in redirect.operator or redirect.target is None:
+                continue
+            target = redirect.target.value
+            target = target if target is not None or redirect.target.substitutions else self._value(redirect.target.text, variables)
+            if target is not None and (target.isdigit() or target == "-" or target.startswith(("/dev/", "/proc/"))):
+                continue
+            absolute = posixpath.join(folder or "", target) if target is not None else None
+            found.append(posixpath.normpath(absolute) if absolute is not None and absolute.startswith("/") else None)
+        return tuple(found)
+
+    def _note_writes(self, command: Command, source: str, folder: str | None, variables: dict[str, str | None]) -> None:
+        writes = self._writes(command, folder, variables)
+        if writes:
+            self.commands.append(Started(command.argv, source, folder, writes))
+
+    def _source(self, command: Command, source: str, folder: str | None, variables: dict[str, str | None]) -> None:
+        path = self._value(command.words[1].text, variables) if len(command.words) > 1 else None
+        if path is not None and re.search(r"/bin/activate$|^/etc/(profile|bash)", path):
+            return
+        inside = self.files.find(path, folder) if path is not None else None
+        text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
+        if text is None or inside is None:
+            self.unknown.append(f"{source} takes in a script that is not in the build context: {path or command.words[-1].text}")
+        else:
+            self.scripts.append(inside)
+            self.script(parse_script(text.replace("\r\n", "\n")), inside, folder, ())
+
+    def run(self, words: Argv, source: str, folder: str | None, writes: tuple[str | None, ...] = ()) -> None:
+        """One command, and what it leads to."""
+        if not words or len(self.commands) > 200:
+            return
+        started = Started(words, source, folder, writes)
+        if started.words[:1] not in (("exec",), ("command",)):
+            self.commands.append(started)
+        name = started.name
+        if name is None:
+            self.unknown.append(f"{source} starts a program that is known only at run time")
+            return
+        inner = unwrap(words)
+        if inner is not None:
+            if inner:
+                self.run(inner, source, folder)
+        elif name == "su":
+            given, text = option(words[1:], "-c", "--command")
+            if given and text is not None:
+                self.script(parse_script(text), source, folder, ())
+        elif name in SHELLS:
+            self._shell(words, source, folder)
+        elif name in MANAGERS and self._manager(name, words[1:], source, folder):
+            return
+        else:
+            self._program(name, words, source, folder)
+
+    def _shell(self, words: Argv, source: str, folder: str | None) -> None:
+        index = 1
+        while index < len(words) and (words[index] or "").startswith("-"):
+            if re.fullmatch(r"-[a-z]*c", words[index] or ""):
+                text = words[index + 1] if index + 1 < len(words) else None
+                if text is None:
+                    self.unknown.append(f"{source} gives a shell a computed text")
+                else:
+                    self.script(parse_script(text), source, folder, words[index + 3 :])
+                return
+            index += 2 if words[index] in ("-o", "+o") else 1
+        if index < len(words):
+            path = words[index]
+            if path is None or not self._script_file(path, source, folder, words[index + 1 :]):
+                self.unknown.append(f"{source} runs a script that is not in the build context: {path or '…'}")
+
+    def _script_file(self, path: str, source: str, folder: str | None, arguments: Argv) -> bool:
+        """Follow a shell script; whether it is one of the context."""
+        inside = self.files.find(path, folder)
+        text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
+        if inside is None or text is None:
+            return False
+        self.scripts.append(inside)
+        self.script(parse_script(text.replace("\r\n", "\n")), inside, folder, arguments)
+        return True
+
+    def _manager(self, name: str, words: Argv, source: str, folder: str | None) -> bool:
+        """A script of package.json; whether the command is the run of one."""
+        given, elsewhere = option(words, "--prefix", "--cwd", "--dir", "-C")
+        if given:
+            folder = posixpath.join(folder or "", elsewhere) if elsewhere is not None else None
+            words = tuple(w for w in words if w != elsewhere)
+        plain = [w for w in words if w is None or not w.startswith("-")]
+        verb = plain[0] if plain else None
+        if verb in ("run", "run-script") and len(plain) > 1:
+            script = plain[1]
+        elif verb == "start" or (name in ("yarn", "pnpm", "yarnpkg") and verb not in _NO_SCRIPTS):
+            script = verb
+        else:
+            return False
+        manifest = self.files.find("package.json", folder)
+        context = self.model.context
+        package = package_json(context, posixpath.dirname(manifest) or ".") if manifest is not None and context is not None else None
+        self.languages.append("node")
+        if package is None or script is None or option(words, "--filter", "-F", "--workspace", "-w")[0]:
+            self.unknown.append(f"{source} runs a script of a package.json that is not found: {name} {' '.join(w or '…' for w in words)}")
+            return True
+        if script not in package.scripts and script == "start" and name == "npm":
+            self.run(("node", "server.js"), "npm start", folder)
+        elif script not in package.scripts and name != "npm":
+            self.run(tuple(words[words.index(script) :]), source, folder)  # a program of node_modules/.bin
+        elif script not in package.scripts:
+            self.unknown.append(f"{manifest} has no script {script}")
+        for hook in (f"pre{script}", script, f"post{script}"):
+            if hook in package.scripts:
+                self.script(parse_script(package.scripts[hook]), f"{manifest} ({hook})", folder, ())
+        return True
+
+    def _program(self, name: str, words: Argv, source: str, folder: str | None) -> None:
+        if name in LANGUAGES or PYTHON.fullmatch(name):
+            self.languages.append(LANGUAGES.get(name, "python"))
+        if PYTHON.fullmatch(name):
+            target = python_target(words[1:])
+            if target.modules and target.modules[0] in PYTHON_SERVERS:
+                self.run((target.modules[0], *target.rest), source, folder)
+            else:
+                self._take(self.files.python(target, folder, module_runs=True), source)
+        elif name in PYTHON_SERVERS:
+            self._take(self.files.python(server_target(name, words[1:], self.environment), folder, module_runs=False), source)
+            configuration = self.files.find("gunicorn.conf.py", folder) if name == "gunicorn" else None
+            self.entries += [configuration] if configuration is not None else []
+        elif name in NODE:
+            self._take(self.files.node(node_target(name, words[1:]), folder), source)
+        elif name == "java":
+            jar = option(words[1:], "-jar")[1]
+            self.entries += [self.files.entry(jar, folder)] if jar is not None else []
+        elif name in LANGUAGES:
+            found = [self.files.find(w, folder) for w in words[1:] if w is not None and re.search(r"^[^-].*\.\w+$", w)]
+            self.entries += [f for f in found if f is not None][:1]
+        else:
+            self._own_program(words, source, folder)
+
+    def _take(self, found: Found, source: str) -> None:
+        self.entries += found.entries
+        self.unknown += [f"{source}: {reason}" for reason in found.unknown]
+
+    def _own_program(self, words: Argv, source: str, folder: str | None) -> None:
+        """A program that no table names: a script of the context, a command that the project installs, or what a build makes."""
+        program = words[0] or ""
+        for place in self.files.program(program, folder):
+            inside = context_path(self.model, self.stage, place)
+            text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
+            if inside is None or text is None:
+                continue
+            interpreter = (shebang(text.replace("\r\n", "\n")) or ("/bin/sh",))[-1].rpartition("/")[2].split(" ")[-1]
+            if interpreter in SHELLS:
+                self._script_file(place, source, folder, words[1:])
+            elif PYTHON.fullmatch(interpreter) or interpreter in NODE:
+                self.run((interpreter, place, *words[1:]), source, folder)
+            else:
+                self.entries.append(inside)
+            return
+        if program.endswith((".sh", ".bash")):
+            self.unknown.append(f"{source} runs a script that is not in the build context: {program}")
+        elif (module := self.files.console_script(program, self.workdir)) is not None:
+            self.languages.append("python")
+            self.entries.append(module)
+        elif "/" in program:
+            place = posixpath.normpath(posixpath.join(folder or "/", program))
+            self.entries.append(place)
+            self.languages += compiled_language(self.model, origin_of(self.model, self.stage, place)[0])

@@ -1,0 +1,71 @@
+"""Split a stage into one that builds and one that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from optimizer.model import Model, Stage
+from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
+from optimizer.passes.split_node import split_node
+from optimizer.passes.split_python import split_python
+from optimizer.passes.splitting import Refused
+
+SPLITTERS: tuple[Callable[[Model, Stage], Change | None], ...] = (split_python, split_node)
+"""One way a language; each looks at its own kind of stage only."""
+
+
+class SplitStages(Pass):
+    """Split into a build stage and a runtime stage.
+
+    What it does
+        Python: installs packages into a virtual environment in a build stage and copies that into the slim image of
+        the same Python, with the runtime libraries of the ``-dev`` packages that were installed. Node: builds and
+        installs in build stages and copies ``node_modules`` without development dependencies and what the build made into
+        the slim image of the same Node.
+
+    Why
+        Compilers, headers and development dependencies make most of an image's size and of its attack surface, and
+        nothing of them runs.
+
+    When it refuses
+        The runtime stage must have what the program needs: the packages, the libraries that they link, the files they
+        read, the programs they start. These are read in the build context: requirements, lock files, source code,
+        entry point scripts. Where one of them is computed, or which stage a command belongs to is not known, it refuses
+        and says so. Without a build context it does nothing.
+
+    Safety
+        Safe: the runtime base is the same distribution, release and language version, so what was compiled fits. What
+        a split drops on purpose: compilers, headers, caches, tools that no evidence shows to be used.
+    """
+
+    name = "split-stages"
+    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.ENV, Fact.COPIES, Fact.RUNS})
+    examples = (
+        Rewrites(
+            'FROM python:3.12-bookworm\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\nCMD ["python", "app.py"]\n',
+            "FROM python:3.12-bookworm AS build\nWORKDIR /app\nRUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\nCOPY requirements.txt .\n"
+            "RUN pip install -r requirements.txt\n\nFROM python:3.12-slim-bookworm\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
+            'ENV PATH=/opt/venv/bin:$PATH\nCOPY . .\nCMD ["python", "app.py"]\n',
+            files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
+        ),
+        Keeps(
+            'FROM python:3.12-slim\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\nCMD ["python", "app.py"]\n',
+            because="the image holds nothing that only building needs",
+            files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
+        ),
+    )
+
+    def changes(self, model: Model) -> Iterator[Change | Refusal]:
+        """See ``Pass.changes``."""
+        stage = model.final
+        if model.dependants(stage) or stage.base is not None:
+            return
+        for split in SPLITTERS:
+            try:
+                change = split(model, stage)
+            except Refused as refused:
+                yield Refusal(f"not split: {refused}", refused.position)
+                return
+            if change is not None:
+                yield change
+                return

@@ -1,0 +1,36 @@
+"""The diff that is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from optimizer.engine import Result
+from optimizer.report.style import Paint
+
+
+def patch(result: Result, path: str) -> str:
+    """A result's unified diff as ``git apply`` takes it in the folder that ``path`` is relative to.
+
+    A ``diff --git`` line is left out: with it, git counts the path from the top of the repository, and run in a folder
+    below it silently applies nothing (``parse_git_diff_header`` and ``prefix_patch`` in git's apply.c).
+    """
+    text = result.diff(path)
+    return text.partition("\n")[2] if text.startswith("diff --git ") else text
+
+
+def colored(text: str, paint: Paint) -> str:
+    """A unified diff with added lines green, removed ones red, places cyan and what stands before the first place bold."""
+    return "".join(_colored(text, paint)) if paint.enabled else text
+
+
+def _colored(text: str, paint: Paint) -> Iterator[str]:
+    names = text.startswith("--- ") and "\n@@ " in text  # further down, --- may begin a removed line
+    for line in text.removesuffix("\n").split("\n"):
+        names = names and not line.startswith("@@ ")
+        content = line.rstrip("\r")  # a reset behind the carriage return would hide it
+        style = {"bold": True} if names else _STYLES.get(content[:1])
+        yield (paint(content, **style) if style else content) + line[len(content) :] + "\n"
+
+
+_STYLES: dict[str, dict[str, Any]] = {"+": {"fg": "green"}, "-": {"fg": "red"}, "@": {"fg": "cyan"}, "\\": {"dim": True}}

@@ -1,0 +1,84 @@
+"""What was done to a file and why, and the counts at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from optimizer.engine import Refused, Result, Rewrite
+from optimizer.passes import Safety
+from optimizer.report.style import Paint
+
+
+def describe(path: str, result: Result, paint: Paint, *, verbose: bool = False) -> Iterator[str]:
+    """The lines that tell what was done to a file; none where there is nothing to tell.
+
+    Args:
+        path: The file's path, as it is shown.
+        result: What was done.
+        paint: Colours.
+        verbose: Whether refusals and their reasons are told, too; defects of dopt always are.
+    """
+    refusals = [refused for refused in result.refusals if verbose or refused.fault]
+    if not result.rewrites and not refusals:
+        return
+    yield paint(path, bold=True)
+    names = [rewrite.pass_name for rewrite in result.rewrites] + [refused.pass_name for refused in refusals]
+    places = [_lines(rewrite) for rewrite in result.rewrites] + [str(refused.line) for refused in refusals]
+    widths = max(map(len, places)), max(map(len, names))
+    for rewrite, place in zip(result.rewrites, places, strict=False):
+        yield from _rewrite(rewrite, place, widths, paint)
+    for refused in refusals:
+        yield _refusal(refused, widths, paint)
+
+
+def _rewrite(rewrite: Rewrite, place: str, widths: tuple[int, int], paint: Paint) -> Iterator[str]:
+    safe = rewrite.safety is Safety.SAFE
+    safety = paint("safe", fg="green") if safe else paint(f"unsafe: only if {rewrite.assumption}", fg="yellow")
+    yield f"  {place:>{widths[0]}}  {paint(f'{rewrite.pass_name:<{widths[1]}}', fg='cyan')}  {rewrite.summary} [{safety}]"
+    for fact in rewrite.evidence:
+        yield " " * (widths[0] + 6) + paint(fact, dim=True)
+
+
+def _refusal(refused: Refused, widths: tuple[int, int], paint: Paint) -> str:
+    said = paint("defect of dopt, please report", fg="red") if refused.fault else paint("not done", fg="yellow")
+    unsafe = " (--unsafe does it)" if refused.available else ""
+    return f"  {refused.line:>{widths[0]}}  {paint(f'{refused.pass_name:<{widths[1]}}', fg='cyan')}  {said}: {refused.reason}{unsafe}"
+
+
+def _lines(rewrite: Rewrite) -> str:
+    first, last = rewrite.lines
+    return str(first) if first == last else f"{first}-{last}"
+
+
+@dataclass
+class Totals:
+    """Counts over all files: files rewritten, rewrites, refusals, and those of them that ``--unsafe`` would do."""
+
+    files: int = 0
+    changed: int = 0
+    rewrites: int = 0
+    refusals: int = 0
+    available: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count a file's result."""
+        self.files += 1
+        self.changed += result.changed
+        self.rewrites += len(result.rewrites)
+        self.refusals += sum(not refused.fault for refused in result.refusals)
+        self.available += sum(refused.available for refused in result.refusals)
+
+    def line(self, *, written: bool, verbose: bool) -> str:
+        """The counts as a line. ``written``: whether files were rewritten, or only would be."""
+        done = "rewritten" if written else "would be rewritten"
+        parts = [f"{_count(self.changed, 'file')} of {self.files} {done}, {_count(self.rewrites, 'rewrite')}"]
+        if self.refusals:
+            parts.append(_count(self.refusals, "refusal") + ("" if verbose else " (-v says why)"))
+        if self.available:
+            parts.append(f"--unsafe does {self.available} more")
+        return "; ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
