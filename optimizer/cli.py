@@ -1,98 +1,34 @@
-"""The command line: ``dopt fix``, ``dopt check``, ``dopt passes``, ``dopt explain``."""
+"""The command line: ``dopt fix``, ``dopt check``, ``dopt passes``, ``dopt explain``.
+
+What a command needs is imported when it runs, so that ``dopt --help`` and completion answer at once.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
-import optimizer
-from optimizer.config import Config, Configs, load, unknown_pass
-from optimizer.engine import Options, Result
-from optimizer.files import InputError, check_text, context_folder, context_sources, find_dockerfiles, read, replace, search_limit
-from optimizer.passes import PASSES
-from optimizer.report import Paint, Totals, as_text, colored, describe, page_of, patch, wants_color
-from optimizer.syntax import Dockerfile, encode, parse
-
-STANDARD_INPUT = Path("-")
-BAR_FROM = 20  # files; fewer are done before a bar could be read
-
-
-class BadCall(click.ClickException):
-    """The command line or the configuration makes no sense; said in one line."""
-
-    exit_code = 2
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for; None where it leaves it to the configuration.
-
-    ``write`` is whether files are rewritten, ``diff`` whether diffs are printed.
-    """
-
-    write: bool
-    diff: bool
-    select: frozenset[str] | None
-    ignore: frozenset[str] | None
-    unsafe: bool | None
-    target: str | None
-    context: Path | None
-    quiet: bool
-    verbose: bool
-    color: str
-    configs: Configs
-    starts: tuple[Path, ...]
-
-    def options(self, config: Config) -> Options:
-        """What the engine may do: the command line wins, and a pass that it selects is not ignored."""
-        ignore = self.ignore if self.ignore is not None else (config.ignore or frozenset()) - (self.select or frozenset())
-        return Options(
-            select=self.select if self.select is not None else config.select,
-            ignore=ignore,
-            unsafe=bool(self.unsafe if self.unsafe is not None else config.unsafe),
-            target=self.target if self.target is not None else config.target,
-        )
-
-    def config_of(self, dockerfile: Path) -> Config:
-        """The configuration that holds for a Dockerfile. InputError when it cannot be read."""
-        return self.configs.of(Path(os.path.abspath(dockerfile)).parent, search_limit(dockerfile, self.starts))
-
-    def excludes(self, dockerfile: Path) -> bool:
-        """Whether the configuration leaves a file out; one that cannot be read is reported later."""
-        try:
-            return self.config_of(dockerfile).excludes(dockerfile)
-        except InputError:
-            return False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one Dockerfile: its bytes, the result or what is wrong, what there is to know besides."""
-
-    path: Path
-    data: bytes = b""
-    result: Result | None = None
-    errors: tuple[str, ...] = ()
-    note: str = ""
-
-    @property
-    def name(self) -> str:
-        """The path as people see it."""
-        return "<stdin>" if self.path == STANDARD_INPUT else str(self.path)
+from optimizer import __version__
 
 
 def _names(_context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> frozenset[str] | None:
     names = frozenset(name for text in value for name in text.replace(",", " ").split())
     for name in sorted(names):
-        if (wrong := unknown_pass(name)) is not None:
-            raise BadCall(f"{option.opts[0]}: {wrong}; 'dopt passes' lists them")
+        _check_pass(name, f"{option.opts[0]}: ")
     return names if value else None
+
+
+def _check_pass(name: str, where: str = "") -> None:
+    from optimizer.config import unknown_pass
+    from optimizer.session import BadCall
+
+    if (wrong := unknown_pass(name)) is not None:
+        raise BadCall(f"{where}{wrong}; 'dopt passes' lists them")
 
 
 _OPTIONS = (
@@ -117,7 +53,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(optimizer.__version__, prog_name="dopt")
+@click.version_option(__version__, prog_name="dopt")
 def main() -> None:
     """Rewrite Dockerfiles as an expert would, and say why."""
 
@@ -130,7 +66,9 @@ def fix(paths: tuple[Path, ...], config: Path | None, **choices: Any) -> None:
     PATHS are Dockerfiles or folders to search (default: this one); - reads standard input and writes standard output.
     Exits with 2 when a file could not be done, else with 0.
     """
-    _run(paths, config, write=not choices["diff"], **choices)
+    from optimizer.session import run
+
+    sys.exit(run(paths, config, write=not choices["diff"], **choices))
 
 
 @main.command()
@@ -140,12 +78,17 @@ def check(paths: tuple[Path, ...], config: Path | None, **choices: Any) -> None:
 
     Exits with 1 when something would change, with 2 when a file could not be done, else with 0.
     """
-    _run(paths, config, write=False, checking=True, **choices)
+    from optimizer.session import run
+
+    sys.exit(run(paths, config, write=False, checking=True, **choices))
 
 
 @main.command()
 def passes() -> None:
     """List the passes, in the order in which they run."""
+    from optimizer.passes import PASSES
+    from optimizer.report import page_of
+
     width = max((len(each.name) for each in PASSES), default=0)
     for page in map(page_of, PASSES):
         click.echo(f"{page.name:<{width}}  {page.summary}")
@@ -155,156 +98,9 @@ def passes() -> None:
 @click.argument("name", metavar="PASS")
 def explain(name: str) -> None:
     """Print what a pass does, why, when it refuses, and examples."""
-    wrong = unknown_pass(name)
-    if wrong is not None:
-        raise BadCall(f"{wrong}; 'dopt passes' lists them")
+    from optimizer.passes import PASSES
+    from optimizer.report import Paint, as_text, page_of, wants_color
+
+    _check_pass(name)
     paint = Paint(wants_color("auto", sys.stdout, os.environ))
     click.echo(as_text(page_of(next(each for each in PASSES if each.name == name)), paint), nl=False, color=paint.enabled)
-
-
-def _run(paths: tuple[Path, ...], config: Path | None, *, write: bool, checking: bool = False, **choices: Any) -> None:
-    if STANDARD_INPUT in paths and len(paths) > 1:
-        raise BadCall("- for standard input does not go with other paths")
-    paths = paths or (Path("."),)
-    starts = (Path.cwd(), *(path for path in paths if path.is_dir()))
-    request = Request(write=write, configs=Configs(_given_config(config)), starts=starts, **choices)
-    files, wrong = ((STANDARD_INPUT,), ()) if paths == (STANDARD_INPUT,) else find_dockerfiles(paths, request.excludes)
-    said: set[str] = set()
-    for error in wrong:
-        _complain(str(error), said)
-    piped = files == (STANDARD_INPUT,) and not checking and not request.diff  # what comes out is the Dockerfile itself
-    totals = Totals()
-    for outcome in _outcomes(files, request):
-        for line in outcome.errors:
-            _complain(line, said)
-        if piped:
-            _print(encode(outcome.result.text) if outcome.result else outcome.data)
-        if outcome.result is not None:
-            totals.add(outcome.result)
-            _show(outcome, request, to_stderr=piped or request.diff)
-    if totals.files and not request.quiet:
-        _print(encode(totals.line(written=write, verbose=request.verbose) + "\n"), err=piped or request.diff)
-    sys.exit(2 if said else int(checking and totals.changed > 0))
-
-
-def _given_config(path: Path | None) -> Config | None:
-    try:
-        config = None if path is None else load(path)
-    except InputError as error:
-        raise BadCall(str(error)) from error
-    if path is not None and config is None:
-        raise BadCall(f"{path}: " + ("no [tool.dopt] in it" if path.exists() else "no such file"))
-    return config
-
-
-def _outcomes(files: tuple[Path, ...], request: Request) -> Iterator[Outcome]:
-    if len(files) > BAR_FROM and sys.stderr.isatty() and not request.quiet:
-        with click.progressbar(files, label="dopt", file=sys.stderr) as bar:
-            yield from [_outcome(path, request) for path in bar]
-    else:
-        yield from (_outcome(path, request) for path in files)
-
-
-def _outcome(path: Path, request: Request) -> Outcome:
-    """Do one Dockerfile. Whatever goes wrong is part of the outcome, so that the others are done all the same."""
-    empty = Outcome(path)
-    data = b""
-    try:
-        if path == STANDARD_INPUT:
-            data = sys.stdin.buffer.read()
-            check_text(empty.name, data)
-        else:
-            data = read(path)
-        config = request.config_of(path)
-        options = request.options(config)
-        file = parse(data)
-        if file.problems:
-            return Outcome(path, data, errors=tuple(str(InputError(empty.name, p.message, p.line, p.column)) for p in file.problems))
-        _check_target(empty.name, file, options)
-        folder, note = _context_of(path, file, request, config)
-        result = _optimized(path, data, folder, options)
-        if request.write and result.changed and path != STANDARD_INPUT:
-            replace(path, data, encode(result.text))
-        return Outcome(path, data, result, note=note)
-    except InputError as error:
-        return Outcome(path, data, errors=(str(error),))
-    except Exception as error:  # a defect, but one that must not keep the other files from being done
-        return Outcome(path, data, errors=(_defect(empty.name, error, request.verbose),))
-
-
-def _check_target(name: str, file: Dockerfile, options: Options) -> None:
-    from optimizer.model import Model
-
-    if options.target is not None and Model(file).find_stage(options.target) is None:
-        raise InputError(name, f"no stage '{options.target}'")
-
-
-def _context_of(path: Path, file: Dockerfile, request: Request, config: Config) -> tuple[Path | None, str]:
-    """The build context, None when there is none, and what to say about it."""
-    if request.context is not None:
-        return request.context, ""
-    if path == STANDARD_INPUT:
-        return None, "no build context: only what the text proves is done; --context gives one"
-    if config.context_folder is not None:
-        return config.context_folder, ""
-    folder = context_folder(path, context_sources(file), search_limit(path, request.starts))
-    if folder is None:
-        return None, "no build context: no folder holds what it copies, so only what the text proves is done; --context gives one"
-    return folder, "" if folder == Path(os.path.abspath(path)).parent else f"build context: {os.path.relpath(folder)}"
-
-
-def _optimized(path: Path, data: bytes, folder: Path | None, options: Options) -> Result:
-    from optimizer.context.folder import BuildContext, ContextError
-
-    try:
-        context = None if folder is None else BuildContext.open(folder, None if path == STANDARD_INPUT else Path(os.path.abspath(path)))
-        return optimizer.optimize(data, context=context, config=options)
-    except ContextError as error:
-        raise InputError(str(error.path), f"no build context: {error.reason}") from error
-
-
-def _defect(name: str, error: Exception, verbose: bool) -> str:
-    package = os.path.dirname(__file__)
-    place, frame = "dopt", error.__traceback__
-    while frame is not None:
-        file = frame.tb_frame.f_code.co_filename
-        if file.startswith(package):
-            place = f"{os.path.relpath(file, package)}:{frame.tb_lineno}"
-        frame = frame.tb_next
-    line = f"{name}: internal error in {place}, please report: {type(error).__name__}: {error}".replace("\n", " ")
-    if not verbose:
-        return line
-    import traceback
-
-    return line + "\n" + "".join(traceback.format_exception(error)).rstrip()
-
-
-def _show(outcome: Outcome, request: Request, *, to_stderr: bool) -> None:
-    result = outcome.result
-    assert result is not None
-    if request.diff and result.changed:
-        path = "Dockerfile" if outcome.path == STANDARD_INPUT else os.path.relpath(os.path.realpath(outcome.path)).replace(os.sep, "/")
-        _print(encode(colored(patch(result, path), _paint(request, sys.stdout))))
-        if path.startswith("../"):
-            _print(encode(f"{path}: outside of this folder, where 'git apply' does not reach\n"), err=True)
-    if request.quiet:
-        return
-    if request.verbose and outcome.note:
-        _print(encode(f"{outcome.name}: {outcome.note}\n"), err=to_stderr)
-    paint = _paint(request, sys.stderr if to_stderr else sys.stdout)
-    for line in describe(outcome.name, result, paint, verbose=request.verbose):
-        _print(encode(line + "\n"), err=to_stderr)
-
-
-def _paint(request: Request, stream: IO[Any]) -> Paint:
-    return Paint(wants_color(request.color, stream, os.environ))
-
-
-def _complain(line: str, said: set[str]) -> None:
-    if line not in said:
-        said.add(line)
-        _print(encode(line + "\n"), err=True)
-
-
-def _print(data: bytes, *, err: bool = False) -> None:
-    click.echo(data, nl=False, err=err)  # as bytes, since file names and Dockerfiles may hold what is no text

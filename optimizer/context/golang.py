@@ -126,8 +126,22 @@ def go_module(context: BuildContext, folder: str = ".") -> GoModule | None:
     """Read the Go module of a folder; None when it has no go.mod."""
     folder = posixpath.normpath(folder)
     text = context.read_text(posixpath.join(folder, "go.mod"))
-    if text is None:
-        return None
+    return None if text is None else _module(context, folder, text)
+
+
+def go_sources(context: BuildContext, folder: str = ".") -> GoModule:
+    """Read the Go source of a folder that has no go.mod: a program of one package, or one below GOPATH."""
+    return _module(context, posixpath.normpath(folder), "")
+
+
+def go_literals(context: BuildContext, folder: str = ".") -> frozenset[str]:
+    """The values of all string literals in the Go source of a folder and of those below."""
+    paths = [path for path in context.under(posixpath.normpath(folder)) if path.endswith(".go") and not path.endswith("_test.go")]
+    sources = {path: context.read_text(path) for path in paths}
+    return frozenset(text for path, source in sources.items() if source is not None for text in _File(path, source).strings)
+
+
+def _module(context: BuildContext, folder: str, text: str) -> GoModule:
     found = _Findings()
     if context.truncated:
         found.unknown.add(Unknown("context", folder, "has too many files to list"))

@@ -7,7 +7,8 @@ def unified_diff(source: str, text: str, path: str) -> str:
     """A unified diff between two texts, empty when they are equal.
 
     Lines end at line feeds only, so that a carriage return stays part of its line, and a missing last line end is
-    said the way git says it.
+    said the way git says it. There is no ``diff --git`` line: with it, git counts the path from the top of the repository,
+    and run in a folder below it silently applies nothing (``parse_git_diff_header`` in git's apply.c).
 
     Args:
         source, text: Before and after.
@@ -18,7 +19,7 @@ def unified_diff(source: str, text: str, path: str) -> str:
     from difflib import unified_diff as differences
 
     name = path.removeprefix("./")
-    out = [f"diff --git {_quoted('a/' + name)} {_quoted('b/' + name)}\n"]
+    out: list[str] = []
     for line in differences(_lines(source), _lines(text), _quoted("a/" + name), _quoted("b/" + name)):
         out.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
     return "".join(out)

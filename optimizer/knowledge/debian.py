@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+
+from optimizer.knowledge.data import read_text
 
 _BUILD_TOOLS = frozenset(
     {
@@ -51,7 +52,7 @@ _KIND = {"apt": "apt", "apk": "apk", "dnf": "rpm", "microdnf": "rpm", "yum": "rp
 
 @cache
 def _table(name: str) -> str:
-    return files(__package__).joinpath(name).read_text("utf-8")
+    return read_text(name)
 
 
 def _line(table: str, package: str) -> str | None:

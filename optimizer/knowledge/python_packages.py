@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
+from optimizer.knowledge.data import read_text
 from optimizer.knowledge.debian import runtime_packages
 
 
@@ -63,7 +63,7 @@ def resolve(packages: Iterable[str], release: str | None) -> tuple[str, ...] | N
 def _packages() -> dict[str, PythonPackage]:
     wheels = {"yes": True, "no": False}
     found: dict[str, PythonPackage] = {}
-    for line in files(__package__).joinpath("python_packages.txt").read_text("utf-8").splitlines():
+    for line in read_text("python_packages.txt").splitlines():
         if line and not line.startswith("#"):
             name, has_wheels, build, run, scripts = line.split("|")
             needed = None if run == "?" else tuple(run.split())

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from optimizer.knowledge.data import read_text
 
 _NEWEST = 10**9
 _DATE = re.compile(r"\d{8}(\.\d+)*")  # of a rebuild
@@ -35,7 +36,7 @@ def read(name: str) -> Mapping[str, Any]:
     """A TOML file of this package; `name` is relative to it."""
     import tomllib
 
-    data: dict[str, Any] = tomllib.loads(files(__package__).joinpath(name).read_text("utf-8"))
+    data: dict[str, Any] = tomllib.loads(read_text(name))
     return data
 
 

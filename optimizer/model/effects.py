@@ -15,9 +15,9 @@ WRITING_MODULES: Mapping[str, str] = {
     ), "python"),
     **dict.fromkeys((
         "level", "leveldown", "classic-level", "node-persist", "keyv-file", "connect-sqlite3", "session-file-store", "pouchdb",
-        "pouchdb-node", "json-server", "nedb-promises", "log4js", "bunyan", "puppeteer", "playwright", "file-stream-rotator", "node-localstorage",
-        "flat-cache", "lokijs", "stormdb", "configstore", "conf", "electron-store", "easy-db",
-        "simple-json-db", "quick.db", "enmap",
+        "pouchdb-node", "json-server", "nedb-promises", "log4js", "bunyan", "puppeteer", "playwright", "file-stream-rotator",
+        "node-localstorage", "flat-cache", "lokijs", "stormdb", "configstore", "conf", "electron-store", "easy-db", "simple-json-db",
+        "quick.db", "enmap",
     ), "node"),
 }  # fmt: skip
 """Libraries that keep files where their caller, a configuration or they themselves say, by language."""

@@ -92,10 +92,10 @@ def placements(model: Model, position: int) -> tuple[Placement, ...] | None:
         return None
     as_folder = last in (".", "") or last.endswith("/") or len(sources) > 1
     if name is not None:
-        return _from_stage(model, name, sources, target, as_folder or _is_folder(model, stage, target, position))
+        return _from_stage(model, name, sources, target, as_folder or is_folder(model, stage, target, position))
     found: list[Placement] = []
     for source in sources:
-        placed = _from_context(model, node, source, target, as_folder or _is_folder(model, stage, target, position))
+        placed = _from_context(model, node, source, target, as_folder or is_folder(model, stage, target, position))
         if placed is None:
             return None
         found += placed
@@ -122,7 +122,7 @@ def _from_stage(model: Model, name: str, sources: list[str], target: str, as_fol
 
 def _kind(model: Model, stage: Stage, path: str, written: str) -> bool | None:
     """Whether a path of a stage is a folder, None when not known."""
-    if written.endswith(("/", "/.")) or path == "/" or _is_folder(model, stage, path, len(model.file.nodes)):
+    if written.endswith(("/", "/.")) or path == "/" or is_folder(model, stage, path, len(model.file.nodes)):
         return True
     inside = context_path(model, stage, path)
     return model.context.is_dir(inside) if inside is not None and model.context is not None else None
@@ -147,8 +147,15 @@ def _from_context(model: Model, node: Instruction, source: str, target: str, as_
     return found
 
 
-def _is_folder(model: Model, stage: Stage, path: str, before: int) -> bool:
-    """Whether a path is sure to be a folder of the stage before an instruction."""
+def is_folder(model: Model, stage: Stage, path: str, before: int) -> bool:
+    """Whether a path is sure to be a folder of a stage: of the system, a working directory, made or copied.
+
+    Args:
+        model: The facts.
+        stage: The stage to look in.
+        path: An absolute path.
+        before: Only instructions before that index of ``Dockerfile.nodes`` count.
+    """
     if path in _STANDARD_FOLDERS and stage.reference != "scratch":
         return True
     for position in _instructions(model, stage, before):

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 
 from optimizer.model import Model, Stage
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
-from optimizer.passes.split_node import split_node
-from optimizer.passes.split_python import split_python
-from optimizer.passes.splitting import Refused
 
-SPLITTERS: tuple[Callable[[Model, Stage], Change | None], ...] = (split_python, split_node)
-"""One way a language; each looks at its own kind of stage only."""
+def splitters() -> tuple[Callable[[Model, Stage], Change | None], ...]:
+    """One way a language, in the order in which they are asked; each looks at its own kind of stage only.
+
+    They are imported when there is a stage to look at: they read evidence with heavy libraries.
+    """
+    from optimizer.passes.split_node import split_node
+    from optimizer.passes.split_python import split_python
+
+    return (split_python, split_node)
 
 
 class SplitStages(Pass):
@@ -58,9 +62,11 @@ class SplitStages(Pass):
     def changes(self, model: Model) -> Iterator[Change | Refusal]:
         """See ``Pass.changes``."""
         stage = model.final
-        if model.dependants(stage) or stage.base is not None:
+        if model.dependants(stage) or stage.base is not None or stage.image is None:
             return
-        for split in SPLITTERS:
+        from optimizer.passes.splitting import Refused
+
+        for split in splitters():
             try:
                 change = split(model, stage)
             except Refused as refused:

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from optimizer.engine import Result
 from optimizer.report.style import Paint
-
-
-def patch(result: Result, path: str) -> str:
-    """A result's unified diff as ``git apply`` takes it in the folder that ``path`` is relative to.
-
-    A ``diff --git`` line is left out: with it, git counts the path from the top of the repository, and run in a folder
-    below it silently applies nothing (``parse_git_diff_header`` and ``prefix_patch`` in git's apply.c).
-    """
-    text = result.diff(path)
-    return text.partition("\n")[2] if text.startswith("diff --git ") else text
 
 
 def colored(text: str, paint: Paint) -> str:

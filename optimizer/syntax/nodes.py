@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optimizer.syntax.shell import Script
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")  # reWhitespace in BuildKit's parser.go
+_SPACE = re.compile(f"[{SPACES}]+")
 _KEYWORD = re.compile(r"[^\t\v\f\r ]*")
 _HEREDOC_KEYWORDS = frozenset({"RUN", "COPY", "ADD"})
 _LISTS = frozenset({"FROM", "EXPOSE", "COPY", "ADD", "VOLUME"})
@@ -113,7 +114,7 @@ class Instruction:
         begin = end - len(text[:end].lstrip(SPACES))
         word = _KEYWORD.match(text, begin, end)
         assert word is not None  # it matches nothing, too
-        flags, start = _read_flags(joined, _past_blanks(text, word.end(), end), end, self.escape)
+        flags, start = _read_flags(joined, _past(_BLANKS, text, word.end(), end), end, self.escape)
         return word[0], flags, start, end
 
     @cached_property
@@ -314,8 +315,8 @@ class Instruction:
 Node = Comment | Blank | Directive | Instruction
 
 
-def _past_blanks(text: str, start: int, end: int) -> int:
-    match = _BLANKS.match(text, start, end)
+def _past(blanks: re.Pattern[str], text: str, start: int, end: int) -> int:
+    match = blanks.match(text, start, end)
     return match.end() if match else start
 
 
@@ -325,7 +326,7 @@ def _read_flags(joined: JoinedText, start: int, end: int, escape: str) -> tuple[
     flags: list[Flag] = []
     while text.startswith("--", start, end):
         stop, value = _read_flag(text, start, end, escape)
-        after = stop + len(text[stop:end]) - len(text[stop:end].lstrip(SPACES))
+        after = _past(_SPACE, text, stop, end)
         if value == "--":  # ends the flags, unless nothing follows
             return tuple(flags), after
         name, sign, rest = value[2:].partition("=")

@@ -84,6 +84,7 @@ class _Reader:
     def __init__(self, text: str, bodies: dict[int, Body]) -> None:
         self.text = text
         self.bodies = bodies
+        self.continued = "\\\n" in text
         self.commented = False
 
     def source(self, node: TreeNode) -> str:
@@ -169,7 +170,7 @@ class _Reader:
                 self.commented = True
             else:
                 words.append(self.word(child, part))
-        if "\\\n" in self.text[node.start_byte : node.end_byte]:
+        if self.continued:
             words = self.rejoined(words)
         return Command(tuple(words), tuple(assignments), tuple(redirects), node.start_byte, node.end_byte)
 

@@ -179,6 +179,6 @@ def test_starting_up_imports_nothing_heavy(folder, put, arguments):
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.M))
     assert "optimizer.cli" in imported
-    heavy = {"asyncio", "rich", "difflib", "libcst", "unidiff", "traceback", "dockerfile_parse"}
+    heavy = {"asyncio", "rich", "difflib", "libcst", "unidiff", "dockerfile_parse"}
     assert not heavy & {name.partition(".")[0] for name in imported}
-    assert ("tree_sitter" in imported) == (arguments[-1] in ("Dockerfile", "--quiet"))
+    assert ("optimizer.session" in imported) == ("tree_sitter" in imported) == (arguments[-1] in ("Dockerfile", "--quiet"))

@@ -195,7 +195,7 @@ def test_nothing_without_a_command(make_model):
         ('"scripts": {"b": "ncc build lib/x.js -o dist"}', {"lib/x.js": ""}, "dist/index.js", "lib/x.js"),
         ('"scripts": {"b": "babel code -d dist"}', {"code/a.js": ""}, "dist/a.js", "code/a.js"),
         ("", {"tsconfig.json": '{"compilerOptions": {"outDir": "./o", /* c */ "rootDir": "s",}}', "s/d/a.ts": ""}, "o/d/a.js", "s/d/a.ts"),
-        ("", {"tsconfig.json": '{"extends": "./b.json"}', "b.json": '{"compilerOptions": {"outDir": "o"}}', "src/a.ts": ""}, "o/a.js", "src/a.ts"),
+        ("", {"tsconfig.json": '{"extends": "./b"}', "b": '{"compilerOptions": {"outDir": "o"}}', "src/a.ts": ""}, "o/a.js", "src/a.ts"),
         ("", {"src/deep/a.ts": ""}, "dist/deep/a.js", "src/deep/a.ts"),
         ('"scripts": {"b": "webpack"}', {"webpack.config.js": "x = {entry: './lib/m.js'}", "lib/m.js": ""}, "dist/main.js", "lib/m.js"),
         ("", {"lib/a.ts": ""}, "dist/a.js", None),

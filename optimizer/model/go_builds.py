@@ -1,0 +1,224 @@
+"""What the ``go build`` and ``go install`` commands of a stage make, and where they put it.
+
+Source: "go help build" and "go help install"; the name of a program without ``-o`` is that of its package's folder or module.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optimizer.context.golang import GoModule, go_module, go_sources
+from optimizer.ecosystems import Action, Call, read_call
+from optimizer.ecosystems.base import Arguments, read_arguments
+from optimizer.ecosystems.golang import VALUED
+from optimizer.model.model import Model, Stage
+from optimizer.model.paths import context_path, is_folder
+from optimizer.syntax.shell import Command, parse_script
+
+_VERSION = re.compile(r"v\d+$")
+
+
+@dataclass(frozen=True)
+class GoBuild:
+    """One command that makes programs.
+
+    Args:
+        position: Index of its RUN.
+        command: The command in the RUN's script, None where the RUN is in exec form.
+        options: Its options with their values.
+        environment: The variables it sees that the Dockerfile or the command sets.
+        outputs: The programs it makes, absolute paths in the image; empty when that cannot be told.
+        module: The module or folder that is built, None when it is not of the build context.
+        folder: Where the module lies in the image.
+        tool: It installs a program of another project (``go install …@version``).
+    """
+
+    position: int
+    command: Command | None
+    options: tuple[tuple[str, str | None], ...]
+    environment: Mapping[str, str | None]
+    outputs: tuple[str, ...]
+    module: GoModule | None
+    folder: str | None
+    tool: bool
+
+    def option(self, name: str) -> str | None:
+        """The value of the last option of that name, None when it is not given."""
+        return next((value or "" for key, value in reversed(self.options) if key.lstrip("-") == name), None)
+
+    @property
+    def cgo(self) -> str | None:
+        """The value of CGO_ENABLED, None when nothing sets it."""
+        return self.environment.get("CGO_ENABLED")
+
+
+def go_builds(model: Model, stage: Stage) -> tuple[GoBuild, ...]:
+    """The commands of a stage that make Go programs, in order."""
+    found: list[GoBuild] = []
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        if node.keyword != "RUN":
+            continue
+        script = node.script if node.json is None else parse_script(_quoted(node.json))
+        if script is not None and script.understood:
+            found += _Reader(model, stage, position, exec_form=node.json is not None).read(script.commands)
+    return tuple(found)
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    import shlex
+
+    return shlex.join(words)
+
+
+class _Reader:
+    """Reads the commands of one RUN in order, following ``cd`` and ``export``."""
+
+    def __init__(self, model: Model, stage: Stage, position: int, *, exec_form: bool) -> None:
+        self.model, self.stage, self.position, self.exec_form = model, stage, position, exec_form
+        state = model.before(position)
+        self.state = state
+        self.cwd = state.workdir
+        image = dict(stage.image.env) if stage.image is not None else {}
+        self.environment: dict[str, str | None] = {**image, **state.args, **state.env}
+
+    def read(self, commands: tuple[Command, ...]) -> list[GoBuild]:
+        found = []
+        for command in commands:
+            argv = command.argv
+            if command.name == "cd" and len(argv) == 2:
+                target = self.state.path(argv[1]) if argv[1] is not None and argv[1].startswith("/") else argv[1]
+                self.cwd = posixpath.normpath(posixpath.join(self.cwd or "", target)) if target is not None and self.cwd is not None else None
+            elif command.name == "export" or not command.words:
+                self.environment.update({name: value.value if value else "" for name, value in command.assignments})
+                self.environment.update(dict(w.split("=", 1) for w in argv[1:] if w is not None and "=" in w))
+            call = read_call(command)
+            if call is not None and call.ecosystem == "go" and call.action is Action.BUILD:
+                found.append(self.build(command, call))
+        return found
+
+    def build(self, command: Command, call: Call) -> GoBuild:
+        words = command.words
+        start = next(i for i, word in enumerate(words) if (word.value or "").rpartition("/")[2] == "go") + 1
+        arguments = read_arguments(words[start:], frozenset({"build", "install"}), VALUED)
+        prefixed = [w.value for w in words[: start - 1] if w.value is not None and "=" in w.value]  # env CGO_ENABLED=0 go build
+        environment = dict(self.environment)
+        environment.update({name: value.value if value else "" for name, value in command.assignments})
+        environment.update(dict(text.split("=", 1) for text in prefixed))
+        options = tuple((name, self.value(value)) for name, value in arguments.options)
+        operands = [self.expanded(word.value, word.text) for word in arguments.operands]
+        tool = any(name is not None and "@" in name for name in operands)
+        cwd = self.cwd
+        changed = next((value for name, value in options if name.lstrip("-") == "C"), None)
+        if changed is not None and cwd is not None:
+            cwd = posixpath.normpath(posixpath.join(cwd, changed))
+        module = self.module(cwd)
+        folder = self.folder(cwd, module)
+        outputs: tuple[str, ...] = ()
+        if cwd is not None and call.verb is not None and None not in operands:
+            names = [name for name in operands if name is not None]
+            outputs = self.outputs(call.verb.value or "", arguments, options, names, cwd, module, environment)
+        return GoBuild(
+            self.position, None if self.exec_form else command, options, environment, outputs, None if tool else module, folder, tool
+        )
+
+    def value(self, text: str | None) -> str | None:
+        return text if text is None or "$" not in text else (self.state.expand(text) or text)
+
+    def expanded(self, value: str | None, text: str) -> str | None:
+        return value if value is not None else self.state.expand(text)
+
+    def module(self, cwd: str | None) -> GoModule | None:
+        """The module around a folder of the image, else the folder's own source."""
+        context = self.model.context
+        inside = context_path(self.model, self.stage, cwd, self.position, must_exist=False) if cwd is not None else None
+        if inside is None or context is None:
+            return None
+        folder = inside
+        while True:
+            if context.exists(posixpath.join(folder, "go.mod")):
+                return go_module(context, folder)
+            if folder in ("", "."):
+                break
+            folder = posixpath.dirname(folder) or "."
+        return go_sources(context, inside) if any(f.endswith(".go") for f in context.under(inside)) else None
+
+    def folder(self, cwd: str | None, module: GoModule | None) -> str | None:
+        """Where the module lies in the image."""
+        if cwd is None or module is None:
+            return None
+        inside = context_path(self.model, self.stage, cwd, self.position, must_exist=False) or "."
+        step = posixpath.relpath(module.folder, inside)
+        return posixpath.normpath(posixpath.join(cwd, step))
+
+    def outputs(
+        self,
+        verb: str,
+        arguments: Arguments,
+        options: tuple[tuple[str, str | None], ...],
+        operands: list[str],
+        cwd: str,
+        module: GoModule | None,
+        environment: Mapping[str, str | None],
+    ) -> tuple[str, ...]:
+        names = self.names(operands, cwd, module)
+        given = next((value for name, value in options if name.lstrip("-") == "o"), None)
+        if any(name.lstrip("-") == "o" for name, _ in options):
+            if given is None or "$" in given:
+                return ()
+            target = posixpath.normpath(posixpath.join(cwd, given))
+            if given.endswith("/") or given in (".", "..") or is_folder(self.model, self.stage, target, self.position):
+                return tuple(posixpath.join(target, name) for name in names)
+            context_folder = context_path(self.model, self.stage, target, self.position)
+            if context_folder is not None and self.model.context is not None and self.model.context.is_dir(context_folder):
+                return tuple(posixpath.join(target, name) for name in names)
+            return (target,)
+        if verb == "build":
+            return (posixpath.join(cwd, names[0]),) if len(names) == 1 else ()
+        place = environment.get("GOBIN")
+        if place is None:
+            path = environment.get("GOPATH")
+            place = posixpath.join(path.split(":")[0], "bin") if path else None
+        return tuple(posixpath.join(place, name) for name in names) if place else ()
+
+    def names(self, operands: list[str], cwd: str, module: GoModule | None) -> list[str]:
+        """The names of the programs that packages give."""
+        if not operands:
+            operands = ["."]
+        sources = [name for name in operands if name.endswith(".go")]
+        if sources:
+            return [posixpath.splitext(posixpath.basename(sources[0]))[0]]
+        found: list[str] = []
+        for name in operands:
+            if "@" in name:
+                found.append(_base(name.partition("@")[0]))
+            elif name.endswith("...") and module is not None:
+                found += [self.name_of(folder, cwd, module) for folder in module.main_packages if self.below(folder, name, cwd)]
+            elif name.endswith("..."):
+                return []
+            elif name.startswith("."):
+                found.append(self.name_of(None, posixpath.normpath(posixpath.join(cwd, name)), module))
+            else:
+                found.append(_base(name))
+        return found
+
+    def below(self, folder: str, pattern: str, cwd: str) -> bool:
+        inside = context_path(self.model, self.stage, cwd, self.position, must_exist=False) or "."
+        base = posixpath.normpath(posixpath.join(inside, pattern.removesuffix("...").rstrip("/") or "."))
+        return base == "." or folder == base or folder.startswith(f"{base}/") or not pattern.startswith(".")
+
+    def name_of(self, folder: str | None, place: str, module: GoModule | None) -> str:
+        """The name of the program of a package: by its folder in the context, or the image path `place` where that is None."""
+        inside = folder if folder is not None else context_path(self.model, self.stage, place, self.position, must_exist=False)
+        if module is not None and module.path is not None and inside is not None and posixpath.normpath(inside) == module.folder:
+            return _base(module.path)
+        return posixpath.basename(place if folder is None else folder)
+
+
+def _base(path: str) -> str:
+    """The last part of an import path that is no major version."""
+    parts = path.rstrip("/").split("/")
+    return parts[-2] if len(parts) > 1 and _VERSION.fullmatch(parts[-1]) else parts[-1]

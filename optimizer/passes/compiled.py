@@ -1,0 +1,390 @@
+"""What splitting off a compiled program takes, whatever its language: how it starts, what lies beside it, the new stages."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from optimizer.knowledge.images import BaseImage, lookup
+from optimizer.model import Model, Stage
+from optimizer.model.copies import stage_copies
+from optimizer.model.launch import SHELLS
+from optimizer.model.paths import context_path, image_path
+from optimizer.model.start import Started, healthcheck_of, start_of
+from optimizer.passes.splitting import Refused, body_nodes, from_line, line, with_lead
+from optimizer.passes.text import keyword_like, line_end_of
+from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
+
+METADATA = frozenset({"LABEL", "MAINTAINER", "EXPOSE", "VOLUME", "CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL"})
+# Folders that belong to the system: what is read there is in every image, comes from a package, or is mounted.
+SYSTEM_FOLDERS = ("/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run", "/var/run", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin")
+_NOT_DATA = re.compile(
+    r"\.(go|c|cc|cpp|cxx|c\+\+|h|hh|hpp|hxx|inl|s|S|o|a|md|rst|adoc|proto|am|ac|m4|cmake|cmake\.in|pc\.in|spec)$"
+    r"|(^|/)(go\.(mod|sum|work)(\.sum)?|(GNUm|m|M)akefile(\.\w+)?|CMakeLists\.txt|configure|autogen\.sh|Dockerfile[^/]*|[^/]*\.Dockerfile|\.dockerignore"
+    r"|docker-compose[^/]*|compose\.ya?ml|\.gitignore|\.gitattributes|\.editorconfig|\.clang-format|\.golangci\.ya?ml|\.travis\.yml|LICEN[CS]E[^/]*"
+    r"|COPYING[^/]*|README[^/]*|CHANGELOG[^/]*|CHANGES|AUTHORS|NEWS|NOTICE)$|(^|/)(\.git|\.github|\.vscode|\.idea|testdata|docs?|vendor)/"
+)
+
+
+@dataclass(frozen=True)
+class Starting:
+    """How the container starts.
+
+    Args:
+        made: The programs started that the build makes, absolute paths.
+        relocated: Those found through a folder of PATH that only the build image has.
+        programs: Names of other programs.
+        shell: Whether something needs ``/bin/sh``.
+        replaced: Shell forms that are one plain command, as exec forms, by position.
+        scripts: Shell scripts of the context that run, absolute paths in the image.
+        files: Files of the context that are named among the arguments, absolute paths in the image.
+    """
+
+    made: tuple[str, ...]
+    relocated: tuple[str, ...]
+    programs: frozenset[str]
+    shell: bool
+    replaced: Mapping[int, Instruction]
+    scripts: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def starting(model: Model, stage: Stage, outputs: Iterable[str]) -> Starting:
+    """Read CMD, ENTRYPOINT and HEALTHCHECK of a stage whose build makes programs at these paths.
+
+    Raises:
+        Refused: What starts is not known, or is none of them.
+    """
+    start = start_of(model, stage)
+    if start is None:
+        raise Refused("neither CMD nor ENTRYPOINT says which program runs", stage.position)
+    place = model.last(stage, "ENTRYPOINT") or model.last(stage, "CMD") or stage.position
+    health = healthcheck_of(model, stage)
+    unknown = (*start.unknown, *(health.unknown if health is not None else ()))
+    if unknown:
+        raise Refused(f"what starts is not known: {unknown[0]}", place)
+    shell, replaced = _shell_forms(model, stage)
+    known = tuple(outputs)
+    made: dict[str, None] = {}
+    relocated: dict[str, None] = {}
+    programs: set[str] = set()
+    files: dict[str, None] = {}
+    for command in (*start.commands, *(health.commands if health is not None else ())):
+        found = _made(model, stage, command, known)
+        if found is None:
+            if command.name in SHELLS:
+                shell = True
+            elif command.name is not None and posixpath.basename(command.name) not in map(posixpath.basename, start.scripts):
+                programs.add(command.name)
+            elif command.name is not None:
+                shell = True
+        else:
+            made[found] = None
+            if "/" not in (command.words[0] or "") and posixpath.dirname(found) not in _COMMON_PATH:
+                relocated[found] = None
+        files.update(dict.fromkeys(_named_files(model, stage, command)))
+    scripts = tuple(p for script in start.scripts for p in image_path(model, stage, script)[:1])
+    main = start.commands[-1] if start.commands else None
+    if main is None or not made:
+        raise Refused(f"the program that starts, {main or 'a shell'}, is not one that the build is seen to make", place)
+    return Starting(tuple(made), tuple(relocated), frozenset(programs), shell or bool(scripts), replaced, scripts, tuple(files))
+
+
+_COMMON_PATH = frozenset({"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"})
+
+
+def _made(model: Model, stage: Stage, command: Started, outputs: tuple[str, ...]) -> str | None:
+    """The program of the build that a command starts."""
+    word = command.words[0] if command.words else None
+    if word is None:
+        return None
+    if "/" in word:
+        path = posixpath.normpath(posixpath.join(command.folder or "/", word))
+        return path if path in outputs else None
+    return next((o for folder in _search_path(model, stage) for o in outputs if o == posixpath.join(folder, word)), None)
+
+
+def _search_path(model: Model, stage: Stage) -> tuple[str, ...]:
+    """The folders of PATH that are known."""
+    found = list((stage.image.env.get("PATH") or "").split(":")) if stage.image is not None else []
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        for pair in node.pairs if node.keyword == "ENV" else ():
+            if pair.name == "PATH" and pair.value is not None:
+                pieces = [model.before(position).expand(piece) for piece in node.unquote(pair.value).split(":")]
+                found = [piece for piece in pieces if piece] + found
+    return tuple(dict.fromkeys((*found, *sorted(_COMMON_PATH))))
+
+
+def _named_files(model: Model, stage: Stage, command: Started) -> list[str]:
+    """The files of the context among a command's arguments, as paths of the image."""
+    found = []
+    for word in command.words[1:]:
+        for text in {word, word.partition("=")[2]} - {""} if word is not None else ():
+            path = posixpath.normpath(posixpath.join(command.folder or "/", text))
+            if path != "/" and not text.startswith("-") and context_path(model, stage, path) not in (None, "."):
+                found.append(path)
+    return found
+
+
+def _shell_forms(model: Model, stage: Stage) -> tuple[bool, dict[int, Instruction]]:
+    """Whether a shell form stays one, and the exec forms of those that are one plain command."""
+    shell, replaced = False, dict[int, Instruction]()
+    entry = model.last(stage, "ENTRYPOINT")
+    for keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK"):
+        position = model.last(stage, keyword)
+        if position is None:
+            continue
+        node = model.file.instruction(position)
+        if node.json is not None or node.script is None or (keyword == "HEALTHCHECK" and node.value.strip().upper() == "NONE"):
+            continue
+        form = exec_form(node)
+        # In shell form ENTRYPOINT takes no notice of CMD, in exec form it would.
+        alone = keyword != "ENTRYPOINT" or model.last(stage, "CMD") is None
+        if form is not None and alone and not (keyword == "CMD" and entry is not None):
+            replaced[position] = form
+        else:
+            shell = True
+    return shell, replaced
+
+
+def exec_form(node: Instruction) -> Instruction | None:
+    """A CMD, ENTRYPOINT or HEALTHCHECK in shell form as exec form; None unless it is one command whose words are all known."""
+    script = node.script
+    chain = script.chain if script is not None else None
+    if chain is None or len(chain) != 1 or chain[0].negated or len(chain[0].commands) != 1:
+        return None
+    commands = script.commands if script is not None else ()
+    if len(commands) != 1 or commands[0] is not chain[0].commands[0] or commands[0].assignments or commands[0].redirects:
+        return None
+    words = [(word.value, word.glob) for word in commands[0].words]
+    values = [value for value, _ in words if value is not None]
+    if len(values) != len(words) or any(glob for _, glob in words) or not values:
+        return None
+    values = values[1:] if values[0] == "exec" else values
+    if not values or values[0] in ("cd", "set", "ulimit", "umask", ".", "source", "eval"):
+        return None
+    text = node.command_text
+    return node.edited((text.source(0), text.source_end(len(text.text)), json.dumps(values, ensure_ascii=False)))
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def in_system(path: str) -> bool:
+    """Whether a path lies in a folder of the system, /usr/local, /usr/src and /usr/share/<own> not counted."""
+    return any(is_below(path, folder) for folder in SYSTEM_FOLDERS) and not is_below(path, "/usr/local") and not is_below(path, "/usr/src")
+
+
+def data_files(model: Model, stage: Stage, outside: str | None = None) -> tuple[str, ...]:
+    """The copied files that are neither source nor build files nor documentation, as paths of the image.
+
+    outside: leave out those below this folder.
+    """
+    if model.context is None:
+        return ()
+    found = []
+    for file in model.context.files():
+        if not _NOT_DATA.search(file):
+            found += [p for p in image_path(model, stage, file) if outside is None or not is_below(p, outside)]
+    return tuple(found)
+
+
+def copied_elsewhere(model: Model, stage: Stage, source: str, last: int) -> tuple[str, ...]:
+    """What COPY instructions up to `last` put outside of the source folder: configuration and the like, as image paths."""
+    found: list[str] = []
+    for copy in stage_copies(model, stage):
+        if copy.position > last or copy.destination is None or is_below(copy.destination, source) or is_below(source, copy.destination):
+            continue
+        for match in (m for s in copy.sources for m in (model.context.match(s) if model.context is not None else ())):
+            folder = match == "." or (model.context is not None and model.context.is_dir(match))
+            placed = copy.destination if folder else copy.image_of(model, match)
+            if placed is not None and (folder or not _NOT_DATA.search(match)):
+                found.append(placed)
+    return tuple(dict.fromkeys(found))
+
+
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """Paths without those that lie below another one, in order."""
+    given = tuple(dict.fromkeys(paths))
+    return tuple(p for p in given if not any(p != other and is_below(p, other) for other in given))
+
+
+def copy_line(model: Model, stage: Stage, name: str, source: str, target: str) -> Instruction:
+    """A COPY from the build stage."""
+    words = f"{source} {target}" if not re.search(r"[\s\"'\\$]", source + target) else json.dumps([source, target], ensure_ascii=False)
+    return line(model, stage, "COPY", f"--from={name} {words}")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two stages to write.
+
+    Args:
+        name: The build stage's name.
+        reference: The runtime stage's base.
+        last: Index of the last instruction of the build stage.
+        middle: What the runtime stage has of its own: packages, copies.
+        edited: Instructions of the build stage in another wording, or with lines in front.
+        replaced: Instructions of the runtime stage in another wording.
+        build_variable: Whether only the build reads an ENV variable of that name.
+        workdir: Whether the runtime stage needs the working directory although no WORKDIR names it.
+        user: The value of USER in the runtime stage, None for that of the stage, "" for none.
+        platform: Whether the runtime stage is for the platform that FROM names.
+    """
+
+    name: str
+    reference: str
+    last: int
+    middle: tuple[Instruction, ...]
+    edited: Mapping[int, list[Node]] = field(default_factory=dict)
+    replaced: Mapping[int, Instruction] = field(default_factory=dict)
+    build_variable: Callable[[str], bool] = lambda name: False
+    workdir: bool = False
+    user: str | None = None
+    platform: bool = True
+
+
+def assemble(model: Model, stage: Stage, split: Split) -> Dockerfile:
+    """The Dockerfile with a stage in two.
+
+    Raises:
+        Refused: An instruction cannot be taken over.
+    """
+    file = model.file
+    end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
+    if end < len(file.nodes) and any(n.isdigit() for p in file.positions if p >= end for n in model.sources(file.instruction(p))):
+        raise Refused("stages behind it are named by number", stage.position)
+    moved = [p for p in stage.positions if p <= split.last and file.instruction(p).keyword in METADATA]
+    written = file.instruction(stage.position).value.split()[0]
+    body = body_nodes(file, stage, split.last + 1, {**{p: [] for p in moved}, **split.edited})
+    build: list[Node] = [from_line(model, stage, written, split.name), *body]
+    while isinstance(build[-1], Blank | Comment):
+        build.pop()
+    final = _final_from(model, stage, split)
+    nodes = [*build, Blank(file.newline), *final, *_runtime(model, stage, split, end)]
+    return file.replaced(stage.position, end, nodes)
+
+
+def _final_from(model: Model, stage: Stage, split: Split) -> list[Node]:
+    made = from_line(model, stage, split.reference, stage.name)
+    if stage.platform and not split.platform:
+        made = Instruction(made.text.replace(f"--platform={stage.platform} ", "", 1), made.escape)
+    return [made]
+
+
+def _runtime(model: Model, stage: Stage, split: Split, end: int) -> list[Node]:
+    """The nodes behind the runtime stage's FROM."""
+    file = model.file
+    early: list[Node] = []
+    kept: list[Instruction] = []
+    for position in stage.positions:
+        node = file.instruction(position)
+        if position > split.last:
+            break
+        if node.keyword == "SHELL":
+            early.append(node)
+        elif node.keyword in METADATA:
+            nodes = with_lead(file, position)
+            early += [*nodes[:-1], split.replaced.get(position, node)]
+            kept.append(node)
+        elif node.keyword == "ENV":
+            own = [pair for pair in node.pairs if not split.build_variable(pair.name)]
+            if own:
+                early.append(node if len(own) == len(node.pairs) else _env(model, stage, node, own))
+                kept.append(node)
+        elif node.keyword == "ONBUILD":
+            raise Refused("it is a base for other images", position)
+    tail = _tail(model, stage, split, end, kept)
+    early = [*_arguments(model, stage, split, kept), *early]
+    workdir = _workdir(model, stage, split)
+    return [*early[: _first_command(early)], *workdir, *split.middle, *_user(model, stage, split), *early[_first_command(early) :], *tail]
+
+
+def _first_command(nodes: list[Node]) -> int:
+    """Where the instructions begin that say how the container starts; what the stage is made of stands before them."""
+    keywords = [node.keyword if isinstance(node, Instruction) else "" for node in nodes]
+    first = next((i for i, k in enumerate(keywords) if k in ("CMD", "ENTRYPOINT", "HEALTHCHECK", "EXPOSE", "STOPSIGNAL", "VOLUME")), len(nodes))
+    while first > 0 and isinstance(nodes[first - 1], Comment):
+        first -= 1
+    return first
+
+
+def _env(model: Model, stage: Stage, node: Instruction, own: list[object]) -> Instruction:
+    words = [argument.text for argument in node.arguments if any(argument.text.startswith(f"{getattr(pair, 'name', '')}=") for pair in own)]
+    return Instruction(f"{keyword_like(node, 'ENV')} {' '.join(words)}{line_end_of(model.file, node)}", node.escape)
+
+
+def _arguments(model: Model, stage: Stage, split: Split, kept: list[Instruction]) -> list[Node]:
+    """The ARG instructions whose names the kept instructions use."""
+    text = "\n".join(node.value for node in kept)
+    found: list[Node] = []
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        if node.keyword == "ARG" and position <= split.last:
+            if any(re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs):
+                found.append(node)
+    return found
+
+
+def _workdir(model: Model, stage: Stage, split: Split) -> list[Node]:
+    """The working directory in force behind the build, as it is written where that is a plain path."""
+    file = model.file
+    written = [p for p in stage.positions if p <= split.last and file.instruction(p).keyword == "WORKDIR"]
+    if not written and not split.workdir:
+        return []
+    following = [p for p in stage.positions if p > split.last]
+    folder = (model.before(following[0]) if following else model.behind(stage)).workdir
+    if folder is None:
+        raise Refused("the working directory is not known", written[-1] if written else stage.position)
+    if folder == "/":
+        return []
+    node = file.instruction(written[-1]) if written else None
+    if node is not None and node.value.startswith("/") and "$" not in node.value:
+        return [node]
+    return [line(model, stage, "WORKDIR", folder)]
+
+
+def _user(model: Model, stage: Stage, split: Split) -> list[Node]:
+    if split.user is None:
+        last = model.last(stage, "USER")
+        return [model.file.instruction(last)] if last is not None and last <= split.last else []
+    return [line(model, stage, "USER", split.user)] if split.user else []
+
+
+def _tail(model: Model, stage: Stage, split: Split, end: int, kept: list[Instruction]) -> list[Node]:
+    """What stands behind the build stage's last instruction, as it is; without USER where that changes."""
+    out: list[Node] = []
+    runtime = lookup(split.reference)
+    for index in range(split.last + 1, end):
+        node = model.file.nodes[index]
+        if isinstance(node, Instruction):
+            if node.keyword == "USER" and split.user is not None:
+                continue
+            if node.keyword in ("COPY", "ADD"):
+                check_owner(node, runtime, index)
+            if node.keyword == "ONBUILD":
+                raise Refused("it is a base for other images", index)
+            if node.keyword == "ENV" and all(split.build_variable(pair.name) for pair in node.pairs):
+                continue
+            kept.append(node)
+            node = split.replaced.get(index, node)
+        out.append(node)
+    first = next((i for i, node in enumerate(out) if not isinstance(node, Blank)), len(out))
+    return out[first:]
+
+
+def check_owner(node: Instruction, runtime: BaseImage | None, position: int) -> None:
+    """Refuse a COPY whose ``--chown`` names a user that the runtime base does not have.
+
+    Raises:
+        Refused: It names one.
+    """
+    owner = (node.flag("chown") or "").partition(":")[0]
+    if owner and not owner.isdigit() and (runtime is None or owner not in runtime.users):
+        raise Refused(f"it gives files to the user {owner}, whom the runtime image does not have", position)

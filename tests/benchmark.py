@@ -1,0 +1,83 @@
+"""How fast dopt is, and beside tally: a benchmark, not a test.
+
+    python tests/benchmark.py FOLDER [--files 1000] [--tally tally] [--rounds 3]
+
+FOLDER is searched for files named Dockerfile; those that BuildKit takes are copied, each into a folder of its own, and
+given to ``dopt fix`` and ``tally lint --fix`` as a user would give them: one process, all files, rewritten in place.
+Both run on fresh copies, in turns, ``--rounds`` times; the smallest time of each counts. It also prints the time of one small
+file from start to exit, and how many of the rewritten files BuildKit's parser and its rules for instructions still take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from optimizer import parse
+
+SMALL = b"FROM debian:bookworm\nRUN apt-get update\nRUN apt-get install -y curl\n"
+
+
+def timed(command: list[str], folder: Path) -> float:
+    """Seconds that a command takes in a folder."""
+    start = time.perf_counter()
+    subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return time.perf_counter() - start
+
+
+def lay_out(sources: list[bytes], root: Path) -> Path:
+    """A folder a file, so that each has a build context of its own."""
+    for number, data in enumerate(sources):
+        folder = root / f"{number:05}"
+        folder.mkdir(parents=True)
+        (folder / "Dockerfile").write_bytes(data)
+    return root
+
+
+def broken(root: Path) -> int:
+    """How many files BuildKit would reject now."""
+    return sum(bool(parse(path.read_bytes()).problems) for path in root.glob("*/Dockerfile"))
+
+
+def main() -> None:
+    """Run the benchmark and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tally", default=shutil.which("tally"))
+    arguments = parser.parse_args()
+    sources = [p.read_bytes() for p in sorted(arguments.folder.rglob("Dockerfile"))]
+    sources = [data for data in sources if not parse(data).problems][: arguments.files]
+    tools = {"dopt": [sys.executable, "-m", "optimizer", "fix", "--quiet", "."]}
+    if arguments.tally:
+        tools["tally"] = [arguments.tally, "lint", "--fix", "--slow-checks", "off", "."]
+    best: dict[str, float] = {}
+    rejected: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(arguments.rounds):
+            for name, command in tools.items():
+                root = lay_out(sources, Path(scratch) / f"{name}-{number}")
+                best[name] = min(best.get(name, 1e9), timed(command, root))
+                rejected[name] = broken(root)
+                shutil.rmtree(root)
+        small = Path(scratch) / "small"
+        small.mkdir()
+        times = []
+        for _ in range(10):
+            (small / "Dockerfile").write_bytes(SMALL)
+            times.append(timed([sys.executable, "-m", "optimizer", "fix", "--quiet", "Dockerfile"], small))
+    for name, seconds in best.items():
+        print(f"{name:6} {len(sources)} files in {seconds:6.2f} s, {seconds / len(sources) * 1000:6.2f} ms a file; BuildKit rejects {rejected[name]} of the results")
+    if "tally" in best:
+        print(f"dopt is {best['tally'] / best['dopt']:.1f} times as fast")
+    print(f"one small file from start to exit: {min(times):.3f} s at best, {sorted(times)[len(times) // 2]:.3f} s in the middle")
+
+
+if __name__ == "__main__":
+    main()
