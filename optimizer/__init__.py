@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from optimizer.engine import Options, Refused, Result, Rewrite, run
 from optimizer.passes import PASSES, Safety
-from optimizer.syntax import Dockerfile, Problem, decode, parse
+from optimizer.syntax import Dockerfile, Problem, decode, encode, parse
 
 if TYPE_CHECKING:
     from dockerfile_parse import DockerfileParser
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optimizer.context.folder import BuildContext
 
 __version__ = "0.1.0"
-__all__ = ["PASSES", "Dockerfile", "Options", "Problem", "Refused", "Result", "Rewrite", "Safety", "optimize", "parse"]
+__all__ = ["PASSES", "Dockerfile", "Options", "Problem", "Refused", "Result", "Rewrite", "Safety", "decode", "encode", "optimize", "parse"]
 
 
 def optimize(

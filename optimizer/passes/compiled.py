@@ -16,7 +16,7 @@ from optimizer.model.paths import context_path, image_path
 from optimizer.model.start import Started, healthcheck_of, start_of
 from optimizer.passes.splitting import Refused, body_nodes, from_line, line, with_lead
 from optimizer.passes.text import keyword_like, line_end_of
-from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
+from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node, Pair
 
 METADATA = frozenset({"LABEL", "MAINTAINER", "EXPOSE", "VOLUME", "CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL"})
 # Folders that belong to the system: what is read there is in every image, comes from a package, or is mounted.
@@ -296,7 +296,7 @@ def _runtime(model: Model, stage: Stage, split: Split, end: int) -> list[Node]:
         elif node.keyword == "ENV":
             own = [pair for pair in node.pairs if not split.build_variable(pair.name)]
             if own:
-                early.append(node if len(own) == len(node.pairs) else _env(model, stage, node, own))
+                early.append(node if len(own) == len(node.pairs) else _env(model, node, own))
                 kept.append(node)
         elif node.keyword == "ONBUILD":
             raise Refused("it is a base for other images", position)
@@ -315,8 +315,9 @@ def _first_command(nodes: list[Node]) -> int:
     return first
 
 
-def _env(model: Model, stage: Stage, node: Instruction, own: list[object]) -> Instruction:
-    words = [argument.text for argument in node.arguments if any(argument.text.startswith(f"{getattr(pair, 'name', '')}=") for pair in own)]
+def _env(model: Model, node: Instruction, own: list[Pair]) -> Instruction:
+    """An ENV with those of its variables that are kept."""
+    words = [a.text for a in node.arguments if any(a.text.startswith(f"{pair.name}=") for pair in own)]
     return Instruction(f"{keyword_like(node, 'ENV')} {' '.join(words)}{line_end_of(model.file, node)}", node.escape)
 
 

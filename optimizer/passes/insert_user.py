@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from optimizer.model import Model, Stage
-from optimizer.model.application import Application, Used, application_of
-from optimizer.model.paths import context_path, is_folder, placements
+from optimizer.model.application import Application, application_of
 from optimizer.passes.accounts import Account, account_for
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
+from optimizer.passes.ownership import Ownership, ownership_for
 from optimizer.passes.rights import (
     closed_to_others,
-    command_writes,
     instructions_of,
     kept_at_home,
     service_of,
     unclear_program,
-    unreadable_files,
 )
 from optimizer.passes.shells import posix_shell
 from optimizer.passes.text import indent_of, instruction_like, keyword_like, line_end_of, quote_names, style_of
 from optimizer.syntax import Blank, Comment, Instruction, Node
 
 _TRAILING = frozenset({"EXPOSE", "HEALTHCHECK", "CMD", "ENTRYPOINT", "STOPSIGNAL", "LABEL", "MAINTAINER", "VOLUME"})
-_WRITABLE = ("/tmp", "/var/tmp", "/dev", "/proc")
-_SYSTEM = (
-    "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run", "/sbin", "/sys", "/usr/bin", "/usr/include", "/usr/lib",
-    "/usr/libexec", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share", "/var/cache", "/var/run",
-    "/var/spool",
-)  # fmt: skip
-_SHARED = frozenset({"/", "/home", "/media", "/mnt", "/opt", "/srv", "/usr", "/usr/local", "/usr/src", "/var", "/var/lib", "/var/log", "/var/www"})
 _LINE = 100  # characters up to which the account's RUN stays on one line
 
 
@@ -106,9 +94,12 @@ class InsertUser(Pass):
         if isinstance(account, str):
             yield Refusal(account, command)
             return
-        plan = _plan(model, stage, application, account)
+        plan = ownership_for(model, stage, application, account, _place(model, stage))
         if isinstance(plan, str):
             yield Refusal(plan, command)
+            return
+        if (account.commands or plan.commands("")) and not posix_shell(model.before(_neighbour(model, stage))):
+            yield Refusal("SHELL is none that a RUN of these commands is known to work in", command)
             return
         yield _change(model, stage, application, account, plan)
 
@@ -146,200 +137,13 @@ def _program_refusal(model: Model, stage: Stage, application: Application) -> st
     return unclear_program(application, model.context)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """made: folders to make; owned: paths to give away; deep: those given with all they hold; evidence: why."""
-
-    made: tuple[str, ...]
-    owned: tuple[str, ...]
-    deep: tuple[str, ...]
-    evidence: tuple[str, ...]
-    own_copy: int | None = None
-    above: int | None = None
-
-
-def _plan(model: Model, stage: Stage, application: Application, account: Account) -> _Plan | str:
-    """What has to belong to the account, or the reason why that cannot be arranged."""
-    written = _written(application)
-    if isinstance(written, str):
-        return written
-    made: dict[str, None] = {}
-    owned: dict[str, None] = {}
-    deep: dict[str, None] = {}
-    evidence: list[str] = []
-    for used in written:
-        if used.path.startswith(tuple(f"{place}/" for place in _WRITABLE)) or used.path in _WRITABLE:
-            continue
-        folder = used.path if used.folder or is_folder(model, stage, used.path, len(model.file.nodes)) else posixpath.dirname(used.path)
-        if _is_system(folder):
-            return f"the program writes {used.path}, which is part of the system"
-        left = _left_by_build(model, stage, application, used, folder)
-        if isinstance(left, str):
-            return left
-        if not is_folder(model, stage, folder, len(model.file.nodes)) and _folder_in_context(model, stage, folder) is None:
-            made[folder] = None
-        whole = left == "folder" or (used.folder and not _holds_program(model, stage, application, folder))
-        (deep if whole else owned)[folder] = None
-        if not whole and folder != used.path and (left == "file" or context_path(model, stage, used.path) is not None):
-            owned[used.path] = None
-        evidence.append(f"writes {used.path}" + (f" ({used.where})" if used.where else ""))
-    volume = _volume_above(model, stage, [*owned, *deep])
-    if isinstance(volume, str):
-        return volume
-    unreadable = unreadable_files(model, stage)
-    copy = next(iter(unreadable), None)
-    if copy is not None and (len(unreadable) > 1 or account.commands or account.after is not None or copy not in stage.positions):
-        return f"others may not read {unreadable[copy]} of the build context"
-    if (owned or deep or made) and not account.shell:
-        return f"the program writes {next(iter([*owned, *deep]))}, and the image has no shell that could give it away"
-    if not account.shell and application.language not in ("go", "python", "node", "java"):
-        return "it is not known whether the program runs without an account"
-    for path in [*owned]:
-        if any(path.startswith(f"{other}/") or path == other for other in deep):
-            del owned[path]
-    given = _given_already(model, stage, account)
-    keep = tuple(path for path in owned if not any(_within(path, other) for other in given))
-    keep_deep = tuple(path for path in deep if not any(_within(path, other) for other in given))
-    return _Plan(tuple(made), keep, keep_deep, tuple(evidence), copy, volume)
-
-
-def _written(application: Application) -> list[Used] | str:
-    """Everything written: by the source, by redirections and by the file commands of start scripts."""
-    found = list(application.written)
-    for command in application.start.commands:
-        for given in command_writes(command):
-            path = posixpath.join(command.folder or "", given) if given is not None else ""
-            if not path.startswith("/"):
-                return f"{command.source} changes a computed path with {command.name}"
-            found.append(Used(posixpath.normpath(path), command.name == "mkdir", command.source))
-    return found
-
-
-def _is_system(folder: str) -> bool:
-    return folder in _SHARED or any(_within(folder, place) for place in _SYSTEM) or "/node_modules" in folder or "site-packages" in folder
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
-
-
-def _holds_program(model: Model, stage: Stage, application: Application, folder: str) -> bool:
-    """Whether a folder is that of the program itself: its new files may belong to the account, its source stays root's."""
-    inside = _folder_in_context(model, stage, folder)
-    workdir = model.behind(stage).workdir
-    return (workdir is not None and _within(workdir, folder)) or any(inside == "." or _within(f, inside or "\0") for f in application.files)
-
-
-def _folder_in_context(model: Model, stage: Stage, folder: str) -> str | None:
-    """The folder of the context that is copied to a folder of the image."""
-    inside = context_path(model, stage, folder)
-    return inside if inside is not None and model.context is not None and (inside == "." or model.context.is_dir(inside)) else None
-
-
-def _left_by_build(model: Model, stage: Stage, application: Application, used: Used, folder: str) -> str | None:
-    """What a build step that runs the program's code leaves of a written path: "file", "folder", None; else a reason.
-
-    Such a step runs as root, and so its log and its database belong to root.
-    """
-    logs = {posixpath.basename(place.path) for place in (application.django.logs if application.django is not None else ())}
-    for position, node in instructions_of(model, stage):
-        if node.keyword != "RUN" or node.script is None or used.folder:
-            continue
-        for command in node.script.commands:
-            words = [word or "" for word in command.argv]
-            if not any(word.endswith("manage.py") for word in words):
-                runs_code = re.match(r"(python|node|flask|alembic|npx)", command.name or "") and _runs_own_code(model, position, words)
-                if runs_code and not _holds_program(model, stage, application, folder):
-                    return "folder"
-                if runs_code:
-                    return f"line {model.file.line(position)} runs the program's code as root, which may leave {used.path} behind"
-            elif posixpath.basename(used.path) in logs or {"migrate", "loaddata", "createsuperuser"} & set(words):
-                return "file"
-    return None
-
-
-def _runs_own_code(model: Model, position: int, words: list[str]) -> bool:
-    """Whether a command runs code of the context."""
-    if words[1:2] == ["-m"] and words[2:3] and words[2] in ("pip", "venv", "compileall", "ensurepip", "virtualenv"):
-        return False
-    if words[0] in ("flask", "alembic"):
-        return True
-    stage, state = model.stage_of(position), model.before(position)
-    if "-c" in words or "-m" in words:
-        return True
-    paths = [state.path(word) for word in words[1:] if re.search(r"\.(py|[cm]?js|ts)$", word)]
-    return stage is not None and any(path is not None and context_path(model, stage, path, position) for path in paths)
-
-
-def _given_already(model: Model, stage: Stage, account: Account) -> list[str]:
-    """The folders that a RUN behind the last COPY gives to an account that the stage makes."""
-    found: list[str] = []
-    if account.after is None:
-        return found
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        if node.keyword in ("COPY", "ADD", "WORKDIR"):
-            found = []
-        for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
-            words = [word.value or "" for word in command.words]
-            owner = next((w for w in words[1:] if w.split(":")[0] == account.name), None)
-            if command.name == "chown" and owner is not None and {"-R", "--recursive"} & set(words):
-                state = model.before(position)
-                found += [path for w in words[words.index(owner) + 1 :] if (path := state.path(w)) is not None]
-    return found
-
-
-def _volume_above(model: Model, stage: Stage, paths: list[str]) -> int | str | None:
-    """The VOLUME over one of the paths behind which the image's files change no more: its position, or a reason."""
-    image_volumes = stage.image.volumes if stage.image is not None else ()
-    for path in paths:
-        if any(_within(path, volume) for volume in image_volumes):
-            return f"{path} is in a volume of the base image, where a change of owner may be lost"
-    last = max((p for p in stage.positions if model.file.instruction(p).keyword in ("RUN", "COPY", "ADD", "WORKDIR")), default=-1)
-    for position, node in instructions_of(model, stage):
-        if node.keyword != "VOLUME":
-            continue
-        state = model.before(position)
-        covered = [v for word in node.words if (v := state.path(word, node.escape)) is not None and any(_within(p, v) for p in paths)]
-        if not covered or position > last:
-            continue
-        if position not in stage.positions or _touched_behind(model, stage, position, paths):
-            return f"{covered[0]} is a volume, behind whose declaration a change of owner may be lost"
-        return position
-    return None
-
-
-def _touched_behind(model: Model, stage: Stage, position: int, paths: list[str]) -> bool:
-    """Whether an instruction behind a position may make or change the paths."""
-    for later in (p for p in stage.positions if p > position):
-        node = model.file.instruction(later)
-        if node.keyword == "RUN" and any(path in node.text or posixpath.basename(path) in node.text for path in paths):
-            return True
-        if node.keyword == "WORKDIR" and model.before(later).path(node.value, node.escape) in paths:
-            return True
-        if node.keyword in ("COPY", "ADD"):
-            found = placements(model, later)
-            if found is None or any(_within(path, p.target) or _within(p.target, path) for p in found for path in paths):
-                return True
-    return False
-
-
-def _change(model: Model, stage: Stage, application: Application, account: Account, plan: _Plan) -> Change:
+def _change(model: Model, stage: Stage, application: Application, account: Account, plan: Ownership) -> Change:
     """The account's RUN and the USER line in front of the trailing block of CMD, EXPOSE and the like."""
     file = model.file
     start = _place(model, stage)
     neighbour = _neighbour(model, stage)
-    commands = list(account.commands)
-    if plan.made:
-        commands.append(f"mkdir -p {' '.join(map(_quoted, plan.made))}")
-    if plan.owned:
-        commands.append(f"chown {account.name} {' '.join(map(_quoted, plan.owned))}")
-    if plan.deep:
-        commands.append(f"chown -R {account.name} {' '.join(map(_quoted, plan.deep))}")
+    commands = [*account.commands, *plan.commands(account.name)]
     run = _run(model, neighbour, commands) if commands else None
-    if run is not None and not posix_shell(model.before(neighbour)):
-        # the words are those of any shell that knows &&; another one would have been set for a reason
-        run = _run(model, neighbour, commands)
     user = instruction_like(file, file.instruction(neighbour), "USER", account.name)
     blank = [node for node in file.nodes[start - 1 : start] if isinstance(node, Blank) and start < len(file.nodes)]
     new: list[Node] = [*([run] if run is not None and plan.above is None else []), user, *blank]
@@ -367,10 +171,6 @@ def _reads(application: Application) -> list[str]:
     return [text for text in (started, own, "" if application.written else "writes no files outside of temporary folders") if text]
 
 
-def _quoted(path: str) -> str:
-    return path if re.fullmatch(r"[\w@%+=:,./-]+", path) else f"'{path}'"
-
-
 def _place(model: Model, stage: Stage) -> int:
     """Index of the node in front of which the USER line goes: the stage's trailing block with the comments above it."""
     file = model.file
@@ -379,13 +179,8 @@ def _place(model: Model, stage: Stage) -> int:
         if file.instruction(position).keyword not in _TRAILING:
             break
         place = position
-    while place > stage.position + 1 and isinstance(file.nodes[place - 1], Comment) and place in stage.positions:
-        if not isinstance(file.nodes[place - 1], Comment):
-            break
-        above = place - 1
-        while above > stage.position + 1 and isinstance(file.nodes[above - 1], Comment):
-            above -= 1
-        return above
+    while isinstance(file.nodes[place - 1], Comment):
+        place -= 1
     return place
 
 
