@@ -39,6 +39,14 @@ def lay_out(sources: list[bytes], root: Path) -> Path:
     return root
 
 
+def rewritten(root: Path, sources: list[bytes]) -> int:
+    """How many files a tool has changed; a tool that changed none did not run."""
+    changed = sum(path.read_bytes() != data for path, data in zip(sorted(root.glob("*/Dockerfile")), sources, strict=True))
+    if not changed:
+        raise SystemExit(f"nothing was rewritten under {root.name}")
+    return changed
+
+
 def broken(root: Path) -> int:
     """How many files BuildKit would reject now."""
     return sum(bool(parse(path.read_bytes()).problems) for path in root.glob("*/Dockerfile"))
@@ -59,11 +67,13 @@ def main() -> None:
         tools["tally"] = [arguments.tally, "lint", "--fix", "--slow-checks", "off", "."]
     best: dict[str, float] = {}
     rejected: dict[str, int] = {}
+    changed: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(arguments.rounds):
             for name, command in tools.items():
                 root = lay_out(sources, Path(scratch) / f"{name}-{number}")
                 best[name] = min(best.get(name, 1e9), timed(command, root))
+                changed[name] = rewritten(root, sources)
                 rejected[name] = broken(root)
                 shutil.rmtree(root)
         small = Path(scratch) / "small"
@@ -73,7 +83,8 @@ def main() -> None:
             (small / "Dockerfile").write_bytes(SMALL)
             times.append(timed([sys.executable, "-m", "optimizer", "fix", "--quiet", "Dockerfile"], small))
     for name, seconds in best.items():
-        print(f"{name:6} {len(sources)} files in {seconds:6.2f} s, {seconds / len(sources) * 1000:6.2f} ms a file; BuildKit rejects {rejected[name]} of the results")
+        print(f"{name:6} {len(sources)} files in {seconds:6.2f} s, {seconds / len(sources) * 1000:6.2f} ms a file, {changed[name]} rewritten;", end=" ")
+        print(f"BuildKit rejects {rejected[name]} of the results")
     if "tally" in best:
         print(f"dopt is {best['tally'] / best['dopt']:.1f} times as fast")
     print(f"one small file from start to exit: {min(times):.3f} s at best, {sorted(times)[len(times) // 2]:.3f} s in the middle")

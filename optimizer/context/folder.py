@@ -32,12 +32,13 @@ class BuildContext:
 
     Nothing outside the root is ever read: symbolic links are listed, and read only where they lead to a file that reaches
     the builder itself. root: the folder, absolute; ignore_file: name of the file whose patterns apply, relative to the root
-    where it is below it, or None; patterns: its patterns, in order.
+    where it is below it, or None; patterns: its patterns, in order; ignore_text: its text, None without one.
     """
 
     root: Path
     ignore_file: str | None = None
     patterns: tuple[str, ...] = ()
+    ignore_text: str | None = None
     _texts: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -57,7 +58,8 @@ class BuildContext:
         for ignore in (beside.with_name(f"{beside.name}.dockerignore"), root / ".dockerignore"):
             try:
                 # BuildKit drops a byte order mark and takes the lines as they are.
-                text = ignore.read_bytes().removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+                full = ignore.read_bytes().decode("utf-8", "surrogateescape")
+                text = full.removeprefix("\ufeff")
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -69,8 +71,12 @@ class BuildContext:
                 raise ContextError(ignore, str(error)) from error
             absolute = Path(os.path.abspath(ignore))
             name = absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(absolute)
-            return cls(root, name, patterns)
+            return cls(root, name, patterns, full)
         return cls(root)
+
+    def with_patterns(self, patterns: tuple[str, ...], ignore_file: str, text: str | None = None) -> BuildContext:
+        """This context as another ignore file lets it through; nothing is written. text: that of the file."""
+        return BuildContext(self.root, ignore_file, patterns, text)
 
     @cached_property
     def _matcher(self) -> PatternMatcher:

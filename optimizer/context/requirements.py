@@ -13,10 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as Specification
-from packaging.utils import canonicalize_name
-
 from optimizer.context.folder import BuildContext
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -191,6 +187,10 @@ def _local_path(text: str) -> str | None:
 
 def _add(reading: _Reading, where: str, text: str, *, editable: bool, constraint: bool) -> None:
     """One requirement: a name with a specifier, `name @ url`, a URL or a local path."""
+    from packaging.requirements import InvalidRequirement
+    from packaging.requirements import Requirement as Specification
+    from packaging.utils import canonicalize_name
+
     body, _, marker = text.partition("; ") if _looks_local(text) or _URL.match(text) else (text, "", "")
     if body and (_URL.match(body) or _looks_local(body) or editable):
         name, extras = _egg(body)
@@ -219,6 +219,8 @@ def _looks_local(text: str) -> bool:
 
 def _egg(text: str) -> tuple[str | None, tuple[str, ...]]:
     """Name and extras a URL or path tells: of `#egg=name[extra]`, a wheel's file name, or `path[extra]`."""
+    from packaging.utils import canonicalize_name
+
     egg = re.search(r"[#&]egg=([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?", text)
     if egg:
         return canonicalize_name(egg[1]), tuple(sorted(canonicalize_name(e.strip()) for e in (egg[2] or "").split(",") if e.strip()))

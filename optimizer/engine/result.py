@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optimizer.passes.base import Safety
+from optimizer.passes.base import IgnoreFile, Safety
 from optimizer.syntax import Problem
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Result:
         rewrites: What was done, in order.
         refusals: What was considered and not done, by line.
         problems: What BuildKit rejects in the source; when there are any, nothing is rewritten.
+        ignore_file: The build context's ignore file as the rewrites expect it, None when it stays as it is. It belongs
+            to the new text: whoever writes the one writes the other.
     """
 
     source: str
@@ -73,6 +75,7 @@ class Result:
     rewrites: tuple[Rewrite, ...] = ()
     refusals: tuple[Refused, ...] = ()
     problems: tuple[Problem, ...] = ()
+    ignore_file: IgnoreFile | None = None
 
     @property
     def changed(self) -> bool:

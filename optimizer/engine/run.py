@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from optimizer.engine.invariants import broken
 from optimizer.engine.result import Options, Refused, Result, Rewrite
 from optimizer.model import Model
 from optimizer.passes import PASSES
-from optimizer.passes.base import Change, Pass, Refusal, Safety
+from optimizer.passes.base import Change, IgnoreFile, Pass, Refusal, Safety
 from optimizer.syntax import Comment, Dockerfile, parse
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(source: str, context: BuildContext | None, options: Options, passes: Seq
     else:
         job.faults.append(Refused(made[-1], f"stopped: the text has not settled after {MAX_ROUNDS} rounds", 1, fault=True))
     refusals = {**dict.fromkeys(job.faults), **dict.fromkeys(job.refusals)}
-    return Result(source, job.file.text, tuple(job.rewrites), tuple(sorted(refusals, key=lambda r: r.line)))
+    return Result(source, job.file.text, tuple(job.rewrites), tuple(sorted(refusals, key=lambda r: r.line)), ignore_file=job.ignore_file)
 
 
 @dataclass
@@ -61,6 +61,7 @@ class _Job:
     faults: list[Refused] = field(default_factory=list)
     dropped: set[tuple[str, str]] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
+    ignore_file: IgnoreFile | None = None
 
     def __post_init__(self) -> None:
         self.seen = {self.file.text}
@@ -110,6 +111,8 @@ class _Job:
 
     def apply(self, rewriter: Pass, change: Change) -> bool:
         lines = self.lines(change.touched)
+        if change.ignore_file is not None and self.context is not None:
+            return self.apply_ignore_file(rewriter, change, change.ignore_file, lines)
         after = self.model_of(change.file)
         fault = self.fault(rewriter, after)
         if fault is not None:
@@ -120,6 +123,15 @@ class _Job:
         self.origins = _carry(self.file, change.file, self.origins, change.touched)
         self.file, self.model = change.file, after
         self.seen.add(change.file.text)
+        return True
+
+    def apply_ignore_file(self, rewriter: Pass, change: Change, new: IgnoreFile, lines: tuple[int, int]) -> bool:
+        """Take over a new ignore file: from here on the context is what it lets through."""
+        assert self.context is not None
+        self.rewrites.append(Rewrite(rewriter.name, change.summary, change.evidence, change.safety, change.assumption, lines))
+        self.ignore_file = replace(new, before=self.ignore_file.before) if self.ignore_file else new
+        self.context = self.context.with_patterns(new.patterns, new.path, new.text)
+        self.model = self.model_of(self.file)
         return True
 
     def fault(self, rewriter: Pass, after: Model) -> str | None:

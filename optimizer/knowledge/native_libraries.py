@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from optimizer.knowledge.data import read_text
-from optimizer.knowledge.debian import plain_name
+from optimizer.knowledge.debian import plain_name, runtime_packages
 
 
 @cache
@@ -62,3 +62,20 @@ def newest_gcc(release: str) -> int | None:
     """The newest major version of GCC whose C++ programs the libstdc++ of a Debian release runs; None when not known."""
     found: int | None = _table()["libstdcxx"].get(release)
     return found
+
+
+def compiler_library(library: str) -> str | None:
+    """The package of a library that comes with GCC, such as ``libgomp1`` for ``gomp``; None for any other."""
+    found: str | None = _table()["compiler"].get(library)
+    return found
+
+
+def libraries_of(development: str, distribution: str, release: str | None) -> tuple[str, ...] | None:
+    """The packages to run a program built with a development package in a release of ``debian`` or ``ubuntu``; None: not known.
+
+    Ubuntu takes its packages from Debian: a name that the Debian releases before and after have in common is Ubuntu's, too.
+    """
+    if distribution == "debian":
+        return runtime_packages(development, release)
+    answers = {runtime_packages(development, name) for name in _table()["ubuntu"].get(release or "", ())}
+    return answers.pop() if len(answers) == 1 else None

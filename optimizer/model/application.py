@@ -192,12 +192,10 @@ class _Gatherer:
     def _settings(self, settings: DjangoSettings, entries: list[str]) -> None:
         databases = [database.place for database in settings.databases]
         collects = any("collectstatic" in command.words for command in self.start.commands)
-        places = [*databases, *settings.logs, settings.static_root if collects else None]
         files = (settings.file, *self.files)
-        self._uses([p for p in places if p is not None], (), entries, files)
-        if settings.media_root is not None:
-            media = settings.media_root
-            self._uses([Place(media.kind, media.path, True)], (), entries, files)
+        self._uses([place for place in (*databases, *settings.logs) if place is not None], (), entries, files)
+        folders = [settings.media_root, settings.static_root if collects else None]
+        self._uses([Place(place.kind, place.path, True) for place in folders if place is not None], (), entries, files)
         if settings.static_root is not None:
             self._uses((), [settings.static_root], entries, files)
         unknown = {u for u in settings.unknown if collects or "STATIC_ROOT" not in u.what}

@@ -113,6 +113,8 @@ def server_target(name: str, words: Argv, environment: Mapping[str, str | None])
     config = tuple(f for f in [option(words, "-c", "--config")[1]] if f and not f.startswith("python:")) if name == "gunicorn" else ()
     if matches:
         return Target(modules=(matches[-1][1],), files=config, folder=folder)
+    if words and words[0] is not None and _MODULE.match(words[0]):
+        return Target(modules=(words[0],), files=config, folder=folder)
     last, before = (words[-1] if words else None), (words[-2] if len(words) > 1 else "")
     is_value = before is None or (before.startswith("-") and "=" not in before and before not in _SERVER_FLAGS)
     if last is not None and _MODULE.match(last) and not is_value:

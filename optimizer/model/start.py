@@ -350,6 +350,10 @@ class _Reader:
         return True
 
     def _program(self, name: str, words: Argv, source: str, folder: str | None) -> None:
+        path = words[0] or ""
+        if "/" in path and name in LANGUAGES and name not in PYTHON_SERVERS | NODE and self._compiled(path, folder):
+            self._own_program(words, source, folder)  # one that the build makes and that shares a name
+            return
         if name in LANGUAGES or PYTHON.fullmatch(name):
             self.languages.append(LANGUAGES.get(name, "python"))
         if PYTHON.fullmatch(name):
@@ -399,6 +403,10 @@ class _Reader:
             self.languages.append("python")
             self.entries.append(module)
         elif "/" in program:
-            place = posixpath.normpath(posixpath.join(folder or "/", program))
-            self.entries.append(place)
-            self.languages += compiled_language(self.model, origin_of(self.model, self.stage, place)[0])
+            self.entries.append(posixpath.normpath(posixpath.join(folder or "/", program)))
+            self.languages += self._compiled(program, folder)
+
+    def _compiled(self, path: str, folder: str | None) -> list[str]:
+        """The language in which a stage compiles the program at a path."""
+        place = posixpath.normpath(posixpath.join(folder or "/", path))
+        return compiled_language(self.model, origin_of(self.model, self.stage, place)[0])

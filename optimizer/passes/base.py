@@ -36,6 +36,23 @@ class Fact(Enum):
 
 
 @dataclass(frozen=True)
+class IgnoreFile:
+    """An ignore file as a change leaves it.
+
+    Args:
+        path: Relative to the root of the build context, or absolute where it lies outside.
+        before: Its text until now, None when there is none.
+        text: Its new text.
+        patterns: All patterns of the new text, in order.
+    """
+
+    path: str
+    before: str | None
+    text: str
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Change:
     """One rewrite, ready to be applied.
 
@@ -46,6 +63,7 @@ class Change:
         evidence: What it rests on, one fact an item.
         safety: What it promises.
         assumption: For an unsafe change, what must hold.
+        ignore_file: The ignore file behind the rewrite, for a change that is about it and not about the Dockerfile.
     """
 
     summary: str
@@ -54,6 +72,7 @@ class Change:
     evidence: tuple[str, ...] = ()
     safety: Safety = Safety.SAFE
     assumption: str = ""
+    ignore_file: IgnoreFile | None = None
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,13 @@ from optimizer.syntax.shell import Command, Script
 # Commands that take no time and whose text rarely changes, so that they go with whatever stands beside them.
 _CHEAP = frozenset({
     "mkdir", "rm", "rmdir", "mv", "cp", "ln", "chmod", "chown", "chgrp", "touch", "echo", "printf", "cat", "tee", "sed", "install", "test", "[",
-    "true", ":", "useradd", "adduser", "usermod", "groupadd", "addgroup", "groupmod", "deluser", "ldconfig", "update-ca-certificates", "locale-gen",
+    "true", ":", "ldconfig", "update-ca-certificates", "locale-gen",
     "localedef", "update-locale", "dpkg-reconfigure", "update-alternatives", "chpasswd", "passwd", "ls", "pwd", "id", "whoami", "env", "find",
     "truncate", "sync", "cd", "set", "export", "umask", "grep", "basename", "dirname", "stat", "setcap", "a2enmod", "a2dismod", "a2ensite",
     "docker-php-ext-enable", "su-exec", "command", "which", "type", "hostname", "dd", "sort", "cut", "tr", "head", "tail", "wc", "xargs", "awk",
 })  # fmt: skip
 # What prepares a package manager: keys and repositories.
-_SETUP = frozenset({"apt-key", "add-apt-repository", "gpg", "debconf-set-selections", "rpm", "rpmkeys", "dpkg", "apt-mark", "yum-config-manager"})
+_SETUP = frozenset({"useradd", "adduser", "usermod", "groupadd", "addgroup", "groupmod", "deluser", "apt-key", "add-apt-repository", "gpg", "debconf-set-selections", "rpm", "rpmkeys", "dpkg", "apt-mark", "yum-config-manager"})
 _PRAGMA = re.compile(r"#\s*(hadolint|dopt|checkov|trivy|tally|dockle|semgrep|nosemgrep|kics|snyk|grype|codacy|escape|syntax|check)\b", re.I)
 _UPGRADES = {"pip": ("pip", "install"), "pip3": ("pip", "install"), "npm": ("npm", "install")}
 _NAMES = {"system": "packages of the system", "project": "the project's own steps"}

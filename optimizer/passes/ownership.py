@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, Used
-from optimizer.model.paths import context_path, is_folder, placements
+from optimizer.model.paths import context_path, is_folder, origin_of, placements
 from optimizer.passes.accounts import Account
 from optimizer.passes.rights import command_writes, instructions_of, unreadable_files
 
@@ -22,6 +22,7 @@ _SHARED = frozenset({
     "/", "/home", "/media", "/mnt", "/opt", "/srv", "/usr", "/usr/local", "/usr/src", "/var", "/var/lib", "/var/log", "/var/www",
 })  # fmt: skip
 """Folders in which every program may have one of its own, and which belong to none."""
+_FILE, _FOLDER = "file", "folder"
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,13 @@ def ownership_for(model: Model, stage: Stage, application: Application, account:
         if _is_system(folder):
             return f"the program writes {used.path}, which is part of the system"
         left = _left_by_build(model, stage, application, used, folder)
-        if isinstance(left, str):
+        if left is not None and left not in (_FILE, _FOLDER):
             return left
         if not is_folder(model, stage, folder, len(model.file.nodes)) and _folder_in_context(model, stage, folder) is None:
             made[folder] = None
-        whole = left == "folder" or (used.folder and not _holds_program(model, stage, application, folder))
+        whole = left == _FOLDER or (used.folder and not _holds_program(model, stage, application, folder))
         (deep if whole else owned)[folder] = None
-        if not whole and folder != used.path and (left == "file" or context_path(model, stage, used.path) is not None):
+        if not whole and folder != used.path and (left == _FILE or context_path(model, stage, used.path) is not None):
             owned[used.path] = None
         evidence.append(f"writes {used.path}" + (f" ({used.where})" if used.where else ""))
     volume = _volume_above(model, stage, [*owned, *deep], place)
@@ -135,12 +136,17 @@ def _folder_in_context(model: Model, stage: Stage, folder: str) -> str | None:
 
 
 def _left_by_build(model: Model, stage: Stage, application: Application, used: Used, folder: str) -> str | None:
-    """What a build step that runs the program's code leaves of a written path: "file", "folder", None; else a reason.
+    """What a build step that runs the program's code leaves of a written path: its file, its folder, nothing; else a reason.
 
     Such a step runs as root, and so its log and its database belong to root.
     """
-    logs = {posixpath.basename(place.path) for place in (application.django.logs if application.django is not None else ())}
-    for position, node in instructions_of(model, stage):
+    settings = application.django
+    logs = {posixpath.basename(place.path) for place in (settings.logs if settings is not None else ())}
+    databases = {posixpath.basename(d.place.path) for d in (settings.databases if settings is not None else ()) if d.place is not None}
+    name = posixpath.basename(used.path)
+    origin = origin_of(model, stage, used.path)[0]
+    steps = [*instructions_of(model, stage), *(instructions_of(model, origin) if origin.index != stage.index else ())]
+    for position, node in steps:
         if node.keyword != "RUN" or node.script is None or used.folder:
             continue
         for command in node.script.commands:
@@ -148,11 +154,11 @@ def _left_by_build(model: Model, stage: Stage, application: Application, used: U
             if not any(word.endswith("manage.py") for word in words):
                 runs_code = re.match(r"(python|node|flask|alembic|npx)", command.name or "") and _runs_own_code(model, position, words)
                 if runs_code and not _holds_program(model, stage, application, folder):
-                    return "folder"
+                    return _FOLDER
                 if runs_code:
                     return f"line {model.file.line(position)} runs the program's code as root, which may leave {used.path} behind"
-            elif posixpath.basename(used.path) in logs or {"migrate", "loaddata", "createsuperuser"} & set(words):
-                return "file"
+            elif name in logs or (name in databases and {"migrate", "loaddata", "createsuperuser"} & set(words)):
+                return _FILE
     return None
 
 

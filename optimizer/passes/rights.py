@@ -156,7 +156,7 @@ def kept_at_home(model: Model, stage: Stage, application: Application) -> str | 
                 return f"line {line} names root's home"
             continue
         for command in node.script.commands:
-            if _HOME.search(" ".join(w.text for w in command.words)) and command.name != "rm":
+            if command.name != "rm" and _HOME.search(" ".join(_texts(command))):
                 return f"line {line} names root's home"
             reason = _private_install(model, position, command)
             if reason is not None:
@@ -166,6 +166,12 @@ def kept_at_home(model: Model, stage: Stage, application: Application) -> str | 
     if corepack and used and "COREPACK_HOME" not in model.behind(stage).env:
         return f"corepack keeps {used.pop()} in root's home"
     return None
+
+
+def _texts(command: Command) -> list[str]:
+    """Everything a command is made of: words, values of assignments, targets of redirections."""
+    values = [value for _, value in command.assignments] + [redirect.target for redirect in command.redirects]
+    return [word.text for word in (*command.words, *values) if word is not None]
 
 
 def _private_install(model: Model, position: int, command: Command) -> str | None:

@@ -37,6 +37,7 @@ def of(make_model, tail, files, image="python:3.11-slim"):
         ('CMD ["python", "-m", "shop"]', ("shop/__main__.py",)),
         ('CMD ["python", "-m", "gunicorn", "shop.wsgi:application"]', ("shop/wsgi.py", "gunicorn.conf.py")),
         ('CMD ["gunicorn", "-b", "0.0.0.0:80", "--workers=2", "shop.wsgi"]', ("shop/wsgi.py", "gunicorn.conf.py")),
+        ("CMD gunicorn shop.wsgi --bind 0.0.0.0:80", ("shop/wsgi.py", "gunicorn.conf.py")),
         ("CMD gunicorn --bind :$PORT 'shop:create()'", ("shop/__init__.py", "gunicorn.conf.py")),
         ('CMD ["uvicorn", "main:app", "--host", "0.0.0.0"]', ("main.py",)),
         ('CMD ["uvicorn", "web:app", "--app-dir", "src/inner"]', ("src/inner/web.py",)),

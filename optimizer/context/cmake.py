@@ -1,0 +1,303 @@
+"""CMake and automake projects: the programs they make, what they link, and where they install it.
+
+Only what is written out is read: a target in a loop or behind a condition that is computed counts as made, and where that
+matters, `unknown` says what is not clear. Source: cmake-commands(7), and "Program and Library Variables" in automake's manual.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from optimizer.context.folder import BuildContext
+
+_COMMAND = re.compile(r"(?m)^[ \t]*(\w+)[ \t]*\(((?:[^()\"]|\"(?:\\.|[^\"\\])*\"|\([^()]*\))*)\)")
+_COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
+_SCOPES = frozenset({"PUBLIC", "PRIVATE", "INTERFACE", "LINK_PUBLIC", "LINK_PRIVATE", "debug", "optimized", "general"})
+_FOLDERS = {
+    "CMAKE_INSTALL_BINDIR": "bin", "CMAKE_INSTALL_SBINDIR": "sbin", "CMAKE_INSTALL_LIBDIR": "lib", "CMAKE_INSTALL_DATADIR": "share",
+    "CMAKE_INSTALL_DATAROOTDIR": "share", "CMAKE_INSTALL_SYSCONFDIR": "etc", "CMAKE_INSTALL_INCLUDEDIR": "include",
+    "CMAKE_INSTALL_MANDIR": "share/man",
+}  # fmt: skip
+_NOT_RUN = re.compile(r"(^|/)(include|share/man|share/doc|lib/cmake|lib/pkgconfig|share/info)(/|$)")
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a build system makes.
+
+    programs: names of programs with the folder, relative to the build folder, in which the build puts them; sources: their
+    source files as context paths; libraries: what they link, by -l, package or target name; cxx: C++ is used; shared: the
+    project makes shared libraries; installed: pairs of a program's name or a source's path (relative to the context) and its
+    place below the prefix, a folder where it ends in a slash; unknown: why that may not be all.
+    """
+
+    programs: Mapping[str, str]
+    sources: tuple[str, ...]
+    libraries: tuple[str, ...]
+    cxx: bool
+    static: bool
+    shared: bool
+    installed: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass
+class _Draft:
+    programs: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+    libraries: list[str] = field(default_factory=list)
+    cxx: bool = False
+    static: bool = False
+    shared: bool = False
+    installed: list[tuple[str, str]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def finished(self) -> Project:
+        cxx = self.cxx or any(re.search(r"\.(cc|cpp|cxx|c\+\+|C)$", source) for source in self.sources)
+        return Project(
+            self.programs, tuple(self.sources), tuple(dict.fromkeys(self.libraries)), cxx, self.static, self.shared, tuple(self.installed),
+            tuple(dict.fromkeys(self.unknown)),
+        )  # fmt: skip
+
+
+def cmake_project(context: BuildContext, folder: str) -> Project | None:
+    """Read the CMakeLists.txt of a folder of the context and those it adds; None when there is none."""
+    if context.read_text(posixpath.join(folder, "CMakeLists.txt")) is None:
+        return None
+    reader = _Cmake(context, folder)
+    reader.read(folder, ".")
+    return reader.finish()
+
+
+class _Cmake:
+    def __init__(self, context: BuildContext, root: str) -> None:
+        self.context, self.root = context, root
+        self.project = _Draft()
+        self.variables: dict[str, str] = dict(_FOLDERS)
+        self.own_libraries: set[str] = set()
+        self.link_names: list[str] = []
+        self.found: list[str] = []
+
+    def read(self, folder: str, step: str) -> None:
+        text = self.context.read_text(posixpath.join(folder, "CMakeLists.txt"))
+        if text is None:
+            self.project.unknown.append(f"{folder}/CMakeLists.txt is not in the build context")
+            return
+        for match in _COMMAND.finditer(_COMMENT.sub("", text)):
+            name = match[1].lower()
+            words = [self.expand(word, folder, step) for word in _words(match[2])]
+            words = [part for word in words for part in word.split(";") if part]
+            handler = getattr(self, f"do_{name}", None)
+            if handler is not None and words:
+                handler(words, folder, step)
+
+    def expand(self, word: str, folder: str, step: str) -> str:
+        values = {
+            **self.variables, "CMAKE_SOURCE_DIR": self.root, "PROJECT_SOURCE_DIR": self.root, "CMAKE_CURRENT_SOURCE_DIR": folder,
+            "CMAKE_CURRENT_LIST_DIR": folder, "CMAKE_BINARY_DIR": "@build", "PROJECT_BINARY_DIR": "@build",
+            "CMAKE_CURRENT_BINARY_DIR": posixpath.join("@build", step),
+        }  # fmt: skip
+        for _ in range(8):
+            expanded = re.sub(r"\$\{([\w.-]+)\}", lambda m: values.get(m[1], m[0]), word)
+            if expanded == word:
+                break
+            word = expanded
+        return word
+
+    def do_project(self, words: list[str], folder: str, step: str) -> None:
+        self.variables.setdefault("PROJECT_NAME", words[0])
+        self.variables.setdefault("CMAKE_PROJECT_NAME", words[0])
+
+    def do_set(self, words: list[str], folder: str, step: str) -> None:
+        values = words[1:]
+        if "CACHE" in values:
+            values = values[: values.index("CACHE")]
+        self.variables[words[0]] = ";".join(v for v in values if v != "PARENT_SCOPE")
+
+    def do_file(self, words: list[str], folder: str, step: str) -> None:
+        if words[0] in ("GLOB", "GLOB_RECURSE") and len(words) > 2:
+            self.variables[words[1]] = ";".join(
+                f for f in self.context.under(folder) if any(_globbed(f, p, folder, words[0] == "GLOB_RECURSE") for p in words[2:])
+            )
+
+    def do_add_subdirectory(self, words: list[str], folder: str, step: str) -> None:
+        self.read(posixpath.normpath(posixpath.join(folder, words[0])), posixpath.normpath(posixpath.join(step, words[0])))
+
+    def do_add_executable(self, words: list[str], folder: str, step: str) -> None:
+        if "ALIAS" in words or "IMPORTED" in words or "$" in words[0]:
+            return
+        place = self.variables.get("CMAKE_RUNTIME_OUTPUT_DIRECTORY") or self.variables.get("EXECUTABLE_OUTPUT_PATH")
+        self.project.programs[words[0]] = place.removeprefix("@build").lstrip("/") or "." if place else step
+        if place and not place.startswith("@build"):
+            self.project.programs[words[0]] = f"@source/{posixpath.relpath(place, self.root)}"
+        self.sources(words[1:], folder)
+
+    def do_add_library(self, words: list[str], folder: str, step: str) -> None:
+        self.own_libraries.add(words[0])
+        shared = {"SHARED", "MODULE"} & set(words) or (self.variables.get("BUILD_SHARED_LIBS", "OFF").upper() in ("ON", "TRUE", "1"))
+        if shared and not {"STATIC", "INTERFACE", "OBJECT", "IMPORTED", "ALIAS"} & set(words):
+            self.project.shared = True
+        self.sources(words[1:], folder)
+
+    def do_target_sources(self, words: list[str], folder: str, step: str) -> None:
+        self.sources(words[1:], folder)
+
+    def sources(self, words: list[str], folder: str) -> None:
+        for word in words:
+            if "." in word and "$" not in word:
+                path = posixpath.normpath(word if self.context.exists(word) else posixpath.join(folder, word))
+                self.project.sources.append(path)
+
+    def do_target_link_libraries(self, words: list[str], folder: str, step: str) -> None:
+        self.link_names += [w for w in words[1:] if w not in _SCOPES]
+
+    def do_link_libraries(self, words: list[str], folder: str, step: str) -> None:
+        self.link_names += words
+
+    def do_target_link_options(self, words: list[str], folder: str, step: str) -> None:
+        if "-static" in words:
+            self.project.static = True
+
+    def do_find_package(self, words: list[str], folder: str, step: str) -> None:
+        self.found.append(words[0])
+        if words[0] == "Boost" and "COMPONENTS" in words:
+            self.found += [f"boost_{c}" for c in words[words.index("COMPONENTS") + 1 :] if c.islower()]
+
+    def do_pkg_check_modules(self, words: list[str], folder: str, step: str) -> None:
+        self.found += [re.split(r"[<>=]", w)[0] for w in words[1:] if w not in ("REQUIRED", "QUIET", "IMPORTED_TARGET", "GLOBAL")]
+
+    do_pkg_search_module = do_pkg_check_modules
+
+    def do_find_library(self, words: list[str], folder: str, step: str) -> None:
+        names = [w for w in words[1:] if not w.isupper()]
+        self.found += names[:1]
+
+    def do_fetchcontent_declare(self, words: list[str], folder: str, step: str) -> None:
+        self.project.unknown.append("it fetches sources with FetchContent")
+
+    do_externalproject_add = do_fetchcontent_declare
+
+    def do_install(self, words: list[str], folder: str, step: str) -> None:
+        kind, rest = words[0], words[1:]
+        places = [rest[i + 1] for i, w in enumerate(rest[:-1]) if w in ("DESTINATION", "TYPE")]
+        if kind == "TARGETS":
+            names = []
+            for word in rest:
+                if word in ("RUNTIME", "LIBRARY", "ARCHIVE", "DESTINATION", "EXPORT", "BUNDLE", "COMPONENT", "PERMISSIONS", "INCLUDES", "FILE_SET"):
+                    break
+                names.append(word)
+            runtime = next((rest[i + 2] for i, w in enumerate(rest[:-2]) if w == "RUNTIME" and rest[i + 1] == "DESTINATION"), None)
+            for name in names:
+                if name in self.own_libraries:
+                    continue
+                self.place(name, (runtime or (places[0] if places else "bin")) + "/")
+        elif kind in ("FILES", "PROGRAMS") and places:
+            files = rest[: rest.index("DESTINATION")] if "DESTINATION" in rest else []
+            for name in files:
+                self.place(posixpath.normpath(name if self.context.exists(name) else posixpath.join(folder, name)), places[0] + "/")
+        elif kind == "DIRECTORY" and places:
+            for name in rest[: rest.index("DESTINATION")] if "DESTINATION" in rest else ():
+                inside = name if self.context.exists(name.rstrip("/")) else posixpath.join(folder, name)
+                last = "" if name.endswith("/") else posixpath.basename(name) + "/"
+                self.place(posixpath.normpath(inside), f"{places[0].rstrip('/')}/{last}")
+        elif kind in ("CODE", "SCRIPT"):
+            self.project.unknown.append("it installs by a script of its own")
+
+    def place(self, source: str, target: str) -> None:
+        if "$" in target or "$" in source:
+            self.project.unknown.append(f"where {source} is installed is computed")
+        elif not _NOT_RUN.search(target):
+            self.project.installed.append((source, target))
+
+    def finish(self) -> Project:
+        for name in self.link_names:
+            plain = re.sub(r"^-l", "", name.split("::")[-1] if "::" in name and not name.startswith("Boost::") else name.replace("Boost::", "boost_"))
+            if name in self.own_libraries or name.startswith("$<"):
+                continue
+            if name.startswith("${"):
+                continue  # a variable of find_package or pkg_check_modules, whose names are in `found`
+            if name == "-static":
+                self.project.static = True
+            elif not name.startswith("-") or name.startswith("-l"):
+                known = next((f for f in self.found if "::" in name and f.lower() == name.split("::")[0].lower()), None)
+                self.project.libraries.append(known or plain)
+        self.project.libraries += self.found
+        others = re.compile(r"(PkgConfig|Git|Doxygen|GTest|Catch2|benchmark)$", re.IGNORECASE)
+        self.project.libraries = [name for name in self.project.libraries if not others.match(name)]
+        flags = f"{self.variables.get('CMAKE_EXE_LINKER_FLAGS', '')} {self.variables.get('CMAKE_CXX_FLAGS', '')}"
+        if re.search(r"(^|\s|;)-static(\s|;|$)", flags):
+            self.project.static = True
+        return self.project.finished()
+
+
+def _words(text: str) -> Iterator[str]:
+    for quoted, plain in re.findall(r"\"((?:\\.|[^\"\\])*)\"|([^\s\"]+)", text):
+        yield quoted or plain
+
+
+def _globbed(path: str, pattern: str, folder: str, recursive: bool) -> bool:
+    full = pattern if pattern.startswith(folder) or folder == "." else posixpath.join(folder, pattern)
+    full = posixpath.normpath(full)
+    if posixpath.dirname(path) != posixpath.dirname(full) and not (recursive and path.startswith(posixpath.dirname(full))):
+        return False
+    expression = re.escape(posixpath.basename(full)).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, posixpath.basename(path)) is not None
+
+
+_PRIMARY = re.compile(r"^(\w*?)(bin|sbin|pkgdata|data|sysconf|lib|libexec|noinst|check|man\d?|dist_\w+)_(PROGRAMS|DATA|SCRIPTS|LTLIBRARIES|LIBRARIES|MANS)$")
+
+
+def automake_project(context: BuildContext, folder: str) -> Project | None:
+    """Read configure.ac and the Makefile.am files of a folder of the context; None when there is no Makefile.am."""
+    top = context.read_text(posixpath.join(folder, "Makefile.am"))
+    configure = context.read_text(posixpath.join(folder, "configure.ac")) or context.read_text(posixpath.join(folder, "configure.in"))
+    if top is None or configure is None:
+        return None
+    project = _Draft()
+    code = re.sub(r"(?m)^\s*(dnl|#).*|\bdnl\b.*", "", configure)
+    project.libraries += re.findall(r"AC_CHECK_LIB\(\s*\[?(\w[\w.+-]*)\]?", code)
+    for names in re.findall(r"AC_SEARCH_LIBS\(\s*\[?\w+\]?\s*,\s*\[?([^\],)]+)", code):
+        project.libraries += names.split()[:1]
+    for names in re.findall(r"PKG_CHECK_MODULES(?:_STATIC)?\(\s*\[?\w+\]?\s*,\s*\[?([^\],)]+)", code):
+        project.libraries += [w for w in names.split() if re.match(r"[A-Za-z]", w)]
+    if "AC_PROG_CXX" in code:
+        project.cxx = True
+    pending, seen = [folder], set[str]()
+    while pending:
+        here = pending.pop()
+        text = context.read_text(posixpath.join(here, "Makefile.am"))
+        if text is None or here in seen:
+            continue
+        seen.add(here)
+        for name, value in re.findall(r"(?m)^\s*(\w+)\s*\+?=\s*(.*)$", re.sub(r"\\\n", " ", text)):
+            words = value.split()
+            if name == "SUBDIRS":
+                pending += [posixpath.normpath(posixpath.join(here, w)) for w in words if w != "."]
+            elif name.endswith(("_LDADD", "_LIBADD")) or name in ("LDADD", "LIBS", "AM_LDFLAGS"):
+                project.libraries += [w[2:] for w in words if w.startswith("-l")]
+                if "-static" in words or "-all-static" in words:
+                    project.static = True
+            elif name.endswith("_SOURCES"):
+                project.sources += [posixpath.normpath(posixpath.join(here, w)) for w in words if "$" not in w]
+            elif match := _PRIMARY.match(name):
+                _automake_primary(project, match, words, here, folder)
+    return project.finished()
+
+
+def _automake_primary(project: _Draft, match: re.Match[str], words: list[str], here: str, root: str) -> None:
+    place, kind = match[2].removeprefix("dist_"), match[3]
+    if place in ("noinst", "check") or place.startswith("man"):
+        if kind == "PROGRAMS":
+            project.programs.update({w: posixpath.relpath(here, root) for w in words})
+    elif any("$" in w for w in words) or kind == "LTLIBRARIES":
+        project.unknown.append(f"what {match[0]} installs is not clear")
+    elif kind == "PROGRAMS":
+        project.programs.update({w: posixpath.relpath(here, root) for w in words})
+        project.installed.extend((w, f"{place}/") for w in words)
+    elif place in ("bin", "sbin"):
+        project.installed.extend((posixpath.normpath(posixpath.join(here, w)), f"{place}/") for w in words)
+    elif kind == "DATA":
+        project.unknown.append(f"where {match[0]} goes is not read")

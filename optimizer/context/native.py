@@ -1,0 +1,364 @@
+"""C and C++: what compiler and install commands make, and what sources read, write, start and listen on."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from optimizer.context.folder import BuildContext
+from optimizer.context.places import HOLE, Place, Unknown, resolve
+
+_COMPILER = re.compile(r"(?:[\w-]+-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+|c99|c11|tcc|musl-gcc|ld|gold)(-[\d.]+)?$")
+_VALUED = frozenset({"-o", "-I", "-L", "-D", "-U", "-include", "-isystem", "-x", "-MF", "-MT", "-MQ", "-Xlinker", "-T", "-u", "-idirafter", "-iquote"})
+_SOURCE = (".c", ".cc", ".cpp", ".cxx", ".c++", ".C", ".s", ".S")
+CXX_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
+SOURCES = (*_SOURCE, ".h", ".hpp", ".hh", ".hxx", ".inl")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What one call of a compiler or linker does.
+
+    output: the file it makes, as written ("a.out" without -o), None when not known; libraries: names behind -l; packages: what
+    pkg-config is asked for; inputs: source, object and library files; links: it makes a program or library, not objects;
+    shared: a library; static: linked statically; cxx: as C++; statics: libstdc++ and libgcc are linked statically.
+    """
+
+    output: str | None
+    libraries: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    links: bool = True
+    shared: bool = False
+    static: bool = False
+    cxx: bool = False
+    statics: bool = False
+
+
+def is_compiler(program: str | None) -> bool:
+    """Whether a program, by name, compiles C or C++."""
+    return program is not None and _COMPILER.fullmatch(posixpath.basename(program)) is not None
+
+
+def read_compiler(words: Sequence[str | None], texts: Sequence[str]) -> Compiled:
+    """What a compiler's command line makes. words: their values, None for one that is computed; texts: as written."""
+    output: str | None = "a.out"
+    libraries: list[str] = []
+    packages: list[str] = []
+    inputs: list[str] = []
+    flags: set[str] = set()
+    cxx = re.search(r"\+\+", posixpath.basename(words[0] or "")) is not None
+    skip = False
+    for index, value in enumerate(words):
+        if index == 0 or skip:
+            skip = False
+            continue
+        if value is None:
+            packages += pkg_config(texts[index])
+            continue
+        following = words[index + 1] if index + 1 < len(words) else None
+        if value == "-o":
+            output, skip = following, True
+        elif value.startswith("-o") and len(value) > 2 and not value.startswith("-openmp"):
+            output = value[2:]
+        elif value == "-l":
+            libraries += [following] if following is not None else []
+            skip = True
+        elif value.startswith("-l"):
+            libraries.append(value[2:])
+        elif value in _VALUED:
+            skip = True
+        elif value.startswith("-Wl,"):
+            libraries += [part[2:] for part in value.split(",") if part.startswith("-l")]
+        elif value.startswith("-"):
+            flags.add(value)
+        else:
+            inputs.append(value)
+    libraries += [name for flag, name in (("-fopenmp", "gomp"), ("-fsanitize=address", "asan"), ("-fsanitize=undefined", "ubsan")) if flag in flags]
+    links = not flags & {"-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "--version", "-v"}
+    cxx = cxx or any(i.endswith(CXX_SOURCES) for i in inputs)
+    statics = {"-static-libstdc++", "-static-libgcc"} <= flags
+    return Compiled(
+        output, tuple(libraries), tuple(packages), tuple(inputs), links, "-shared" in flags, bool(flags & {"-static", "-static-pie"}), cxx, statics
+    )  # fmt: skip
+
+
+def pkg_config(text: str) -> list[str]:
+    """The modules that a call of pkg-config or a ``*-config`` program in a shell text asks for."""
+    found = []
+    for call in re.findall(r"\b(?:pkg-config|pkgconf)\s+([^`)\n\"]*)", text):
+        found += [word for word in call.split() if not word.startswith("-") and not re.match(r"[\d.<>=]+$", word)]
+    found += [name for name in re.findall(r"\b([\w+]+?)\d?-config\b", text) if name not in ("pkg", "llvm")]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file or folder that install, cp, mv or ln puts somewhere, as written. link: a symbolic link, whose text is the source;
+    mode: the permissions that ``install -m`` gives."""
+
+    source: str
+    target: str
+    into: bool = False
+    link: bool = False
+    mode: str | None = None
+
+
+def read_install(words: Sequence[str | None]) -> tuple[tuple[Placed, ...], tuple[str, ...]] | None:
+    """What ``install``, ``cp``, ``mv`` and ``ln`` place, and the folders that are made; None when a word is computed."""
+    name = posixpath.basename(words[0] or "")
+    if None in words:
+        return None
+    given = [word for word in words[1:] if word is not None]
+    operands: list[str] = []
+    folder: str | None = None
+    mode: str | None = None
+    flags = set[str]()
+    index = 0
+    while index < len(given):
+        word = given[index]
+        if word in ("-t", "--target-directory") and index + 1 < len(given):
+            folder, index = given[index + 1], index + 1
+        elif word.startswith("--target-directory="):
+            folder = word.partition("=")[2]
+        elif name == "install" and re.fullmatch(r"-[Dcpsv]*[mogS]", word):
+            flags.update(word[1:-1])
+            index += 1
+            mode = given[index] if word[-1] == "m" and index < len(given) else mode
+        elif name == "install" and word.startswith(("--mode=", "-m")):
+            mode = word.removeprefix("--mode=").removeprefix("-m")
+        elif word.startswith("--"):
+            flags.add(word)
+        elif word.startswith("-") and len(word) > 1:
+            flags.update(re.sub(r"^[mog].*", "", word[1:]) if name == "install" else word[1:])
+        else:
+            operands.append(word)
+        index += 1
+    if name == "install" and ("d" in flags or "--directory" in flags):
+        return (), tuple(operands)
+    if folder is not None:
+        return tuple(Placed(source, folder, True, "s" in flags and name == "ln", mode) for source in operands), ()
+    if len(operands) < 2:
+        return None
+    *sources, target = operands
+    into = len(sources) > 1 or target.endswith("/") or target == "."
+    if "T" in flags:
+        into = False
+    return tuple(Placed(source, target, into, name == "ln" and "s" in flags, mode) for source in sources), ()
+
+
+# Sources.
+
+_TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.DOTALL)
+_STARTS = re.compile(r"\b(system|popen|exec[lv]p?e?|execvpe|posix_spawnp?|fexecve|dlopen|wordexp)\s*\(")
+_READING = re.compile(r"\b(fopen|fopen64|freopen|open|openat|opendir|gzopen|stat|lstat|access|nftw|ftw|scandir|mmap)\s*\(")
+_STREAMS = re.compile(r"\b(?:std::)?(ifstream|ofstream|fstream)\s*(?:\w+\s*)?[({]")
+_WRITING = re.compile(
+    r"\b(creat|mkdirat?|mkstemps?|mkdtemp|tmpnam|tempnam|rename|renameat|unlink|unlinkat|remove|rmdir|symlink|link|mkfifo|mknod|truncate|chmod|chown|utime"
+    r"|sqlite3_open(?:_v2)?|gdbm_open|mdb_env_open|leveldb_open|rocksdb_open|syslog|openlog|shm_open|sem_open|flock|lockf"
+    r"|curl_easy_setopt\s*\([^;]*CURLOPT_COOKIEJAR|create_director(?:y|ies)|filesystem::(?:copy\w*|rename|remove\w*|resize_file))\s*\("
+)
+_ROOT = re.compile(
+    r"\b(set(?:e|res|re)?[ug]id|setgroups|initgroups|chroot|u?mount2?|sethostname|pivot_root|unshare|setns|reboot|iopl|ioperm|mlockall|ptrace|klogctl)\s*\("
+    r"|\b(SOCK_RAW|AF_PACKET|PF_PACKET|IPPROTO_ICMP|pcap_open_live|/dev/mem)\b"
+)
+_BIND = re.compile(r"\bbind\s*\(")
+_PORT = re.compile(r"\bhtons\s*\(\s*(\w+)\s*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class NativeSources:
+    """What C and C++ sources use; tuples are sorted and have no doubles. Libraries are not looked into.
+
+    read, written: paths in literals; arguments: files named by a command-line argument are read; programs: started, by name;
+    ports: bound, in literals; root: calls that need root's rights; unknown: what is computed.
+    """
+
+    read: tuple[Place, ...] = ()
+    written: tuple[Place, ...] = ()
+    arguments: bool = False
+    programs: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    root: tuple[str, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+
+def native_sources(context: BuildContext, files: Iterable[str]) -> NativeSources:
+    """Read C and C++ sources of the build context."""
+    reader = _Sources()
+    paths = [path for path in files if path.endswith(SOURCES)]
+    texts = {path: context.read_text(path) for path in paths}
+    for path, text in texts.items():
+        if text is None:
+            reader.unknown.add(Unknown("context", path, "cannot be read as text"))
+        else:
+            reader.collect(text)
+    for path, text in texts.items():
+        if text is not None:
+            reader.add(path, text)
+    return NativeSources(
+        tuple(sorted(reader.read)), tuple(sorted(reader.written)), reader.arguments, tuple(sorted(reader.programs)), tuple(sorted(reader.ports)),
+        tuple(sorted(reader.root)), tuple(sorted(reader.unknown)),
+    )  # fmt: skip
+
+
+def writes_nothing(sources: NativeSources) -> bool:
+    """Whether sources are seen to write no file: nothing named, nothing computed, no program started that might."""
+    return not sources.written and not sources.programs and not any(u.about in ("write", "program", "context") for u in sources.unknown)
+
+
+def native_literals(context: BuildContext, files: Iterable[str]) -> frozenset[str]:
+    """The values of all string literals in C and C++ sources."""
+    texts = [context.read_text(path) for path in files if path.endswith(SOURCES)]
+    return frozenset(literal for text in texts if text is not None for literal in _masked(text)[1])
+
+
+class _Sources:
+    def __init__(self) -> None:
+        self.constants: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
+        self.read: set[Place] = set()
+        self.written: set[Place] = set()
+        self.programs: set[str] = set()
+        self.ports: set[int] = set()
+        self.root: set[str] = set()
+        self.unknown: set[Unknown] = set()
+        self.arguments = False
+
+    def collect(self, text: str) -> None:
+        """The constants of a file: macros and const variables with a literal."""
+        code, strings = _masked(text)
+        for name, number in re.findall(r"#\s*define\s+(\w+)\s+\(?\"(\d+)\"", code):
+            self.constants[name] = strings[int(number)]
+        for name, number in re.findall(r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|char\s+)(\w+)(?:\[\])?\s*=\s*\"(\d+)\"", code):
+            self.constants[name] = strings[int(number)]
+        for name, value in re.findall(r"(?:#\s*define\s+|\b(?:int|uint16_t|unsigned|short)\s+)(\w+)\s*=?\s*\(?(\d+)\b", code):
+            self.numbers[name] = int(value)
+
+    def add(self, path: str, text: str) -> None:
+        code, strings = _masked(text)
+
+        def where(at: int) -> str:
+            return f"{path}:{code.count(chr(10), 0, at) + 1}"
+
+        def value(expression: str) -> str:
+            return self.value(expression, strings)
+
+        for call in _STARTS.finditer(code):
+            self.start(call[1], value((_arguments(code, call.end()) or [""])[0]), where(call.start()))
+        for call in _READING.finditer(code):
+            given = _arguments(code, call.end())
+            if not given or call[1] == "mmap" or re.search(r"[\w>.]\s*$", code[max(0, call.start() - 2) : call.start()]):
+                continue
+            if re.match(r"\s*(const\b|char\b|void\b|int\b|struct\b)", given[0]):
+                continue  # a declaration
+            self.open(call[1], given, value, where(call.start()))
+        for call in _STREAMS.finditer(code):
+            given = _arguments(code, call.end())
+            mode = " ".join(given[1:])
+            writes = call[1] == "ofstream" or "ios::out" in mode or "::app" in mode or (call[1] == "fstream" and "::in" not in mode)
+            if given or call[1] != "ifstream":
+                self.use(value(given[0]) if given and given[0] else HOLE, given[0] if given else "", writes, where(call.start()))
+        for line, name in ((where(c.start()), c[0]) for c in re.finditer(r"\b\w+\.open\s*\(", code)):
+            if re.search(r"\b(ofstream|fstream)\b", code):
+                self.unknown.add(Unknown("write", line, f"opens a file with {name.split('.')[0]}"))
+        for call in _WRITING.finditer(code):
+            given = _arguments(code, call.end())
+            if given and re.match(r"\s*(const\b|char\b|void\b|int\b|struct\b)", given[0]):
+                continue
+            if call[1].startswith(("syslog", "openlog")):
+                continue
+            place = resolve(value(given[0])) if given and given[0] else None
+            if place is None:
+                self.unknown.add(Unknown("write", where(call.start()), f"calls {call[1].split('(')[0].strip()}"))
+            else:
+                self.written.add(place)
+        self.root |= {f"{where(c.start())} uses {c[1] or c[2]}" for c in _ROOT.finditer(code)}
+        if _BIND.search(code):
+            found = [self.numbers.get(p, int(p) if p.isdigit() else None) for p in _PORT.findall(code)]
+            self.ports |= {p for p in found if p}
+            if not found or None in found:
+                self.unknown.add(Unknown("port", where(0), "listens on a computed port"))
+
+    def start(self, call: str, command: str, where: str) -> None:
+        if call == "dlopen":
+            self.unknown.add(Unknown("module", where, "loads a library when it runs"))
+        elif HOLE in command.split(" ")[0] or not command or re.search(r"[;&|<>$`(]", command):
+            self.unknown.add(Unknown("program", where, "starts a computed program"))
+        else:
+            self.programs.add(command.split(" ")[0])
+            self.programs |= {"sh"} if call in ("system", "popen") else set()
+
+    def open(self, call: str, given: list[str], value: object, where: str) -> None:
+        assert callable(value)
+        index = 1 if call == "openat" else 0
+        expression = given[index] if len(given) > index else ""
+        mode = given[index + 1] if len(given) > index + 1 else ""
+        if call in ("fopen", "fopen64", "freopen", "gzopen"):
+            text = value(mode)
+            writes = not re.fullmatch(r"r[bet]*\d?", text) and not (call == "freopen" and "std" in "".join(given[2:]) and text.startswith("r"))
+        elif call in ("open", "openat"):
+            writes = "O_RDONLY" not in mode
+        else:
+            writes = False
+        self.use(value(expression), expression, writes, where)
+
+    def use(self, text: str, expression: str, writes: bool, where: str) -> None:
+        place = resolve(text) if text and text != HOLE else None
+        if place is not None:
+            (self.written if writes else self.read).add(place)
+        elif re.match(r"[\s*+(]*(argv|av|optarg)\b", expression) and not writes:
+            self.arguments = True
+        elif writes:
+            self.unknown.add(Unknown("write", where, "writes to a computed path"))
+        else:
+            self.unknown.add(Unknown("read", where, "reads a computed path"))
+
+    def value(self, expression: str, strings: list[str]) -> str:
+        """The text of literals and macros that stand side by side; otherwise a hole."""
+        pieces = re.findall(r"\"\d+\"|\w+|\S", expression.strip())
+        texts = []
+        for piece in pieces:
+            if piece.startswith('"') and len(piece) > 1:
+                texts.append(strings[int(piece[1:-1])])
+            else:
+                texts.append(self.constants.get(piece, HOLE))
+        return "".join(texts) if pieces else ""
+
+
+def _masked(text: str) -> tuple[str, list[str]]:
+    """A source without comments, in which ``"7"`` stands for the string literal number 7."""
+    strings: list[str] = []
+
+    def token(found: re.Match[str]) -> str:
+        one = found[0]
+        if one.startswith("/"):
+            return "\n" * one.count("\n") or " "
+        if one.startswith("'"):
+            return "0"
+        strings.append(re.sub(r"\\(.)", r"\1", one[1:-1]))
+        return f'"{len(strings) - 1}"'
+
+    lines = re.sub(r"^([ \t]*#[ \t]*include[^\n]*)$", "", text.replace("\\\n", " "), flags=re.MULTILINE)
+    return _TOKEN.sub(token, lines), strings
+
+
+def _arguments(code: str, start: int) -> list[str]:
+    """The expressions from `start` to the bracket that closes."""
+    parts: list[str] = []
+    depth, begin = 0, start
+    for position in range(start, len(code)):
+        character = code[position]
+        if character in "([{":
+            depth += 1
+        elif character in ")]}" and depth:
+            depth -= 1
+        elif character in ")]}":
+            last = code[begin:position].strip()
+            return [*parts, last] if last or parts else []
+        elif character == "," and not depth:
+            parts.append(code[begin:position].strip())
+            begin = position + 1
+    return parts

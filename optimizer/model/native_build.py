@@ -1,0 +1,438 @@
+"""What the commands of a stage that build C and C++ make, and where they put it.
+
+The commands of RUN are followed in order, with the recipes of make and the rules of CMake and automake in their place: a small
+picture of the file system comes of it, which holds what was compiled or placed, and what it links.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from optimizer.context.cmake import Project, automake_project, cmake_project
+from optimizer.context.makefile import UNKNOWN, find_makefile, make_commands
+from optimizer.context.native import SOURCES, Compiled, is_compiler, read_compiler, read_install
+from optimizer.context.scripts import script_text
+from optimizer.ecosystems import SYSTEM, read_call, unwrapped
+from optimizer.model.model import Model, Stage
+from optimizer.model.paths import context_path, is_folder
+from optimizer.model.state import State
+from optimizer.syntax.shell import Script, Word, parse_script
+
+_HARMLESS = frozenset({
+    "echo", "printf", "true", ":", "set", "test", "[", "ls", "pwd", "cat", "which", "command", "ldd", "file", "nproc", "mkdir", "chmod", "chown", "strip",
+    "touch", "useradd", "groupadd", "adduser", "addgroup", "usermod", "ldconfig", "export", "ar", "ranlib", "exit", "id", "env", "date", "uname", "rm",
+    "rmdir", "find", "size", "objdump", "nm", "readelf", "sync", "sleep", "unset", "umask", "type", "update-ca-certificates", "shift", "git", "hash",
+    "autoreconf", "aclocal", "autoconf", "autoheader", "automake", "libtoolize", "ctest", "valgrind", "clang-format", "cppcheck", "sh",
+})  # fmt: skip
+_FETCHES = frozenset({"curl", "wget", "tar", "unzip", "git", "svn", "hg"})
+_CMAKE_VALUED = frozenset({"-S", "-B", "-G", "-D", "--install-prefix", "-A", "-T"})
+_DEPTH = 6
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that the build makes. compiled: how it was compiled, None for one that is only placed."""
+
+    path: str
+    libraries: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    cxx: bool = False
+    static: bool = False
+    statics: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class NativeBuild:
+    """What a stage builds.
+
+    Args:
+        first, last: Indices of the first and last RUN that compile or install.
+        made: Files that are compiled, by absolute path.
+        installed: Where files and folders were placed, by absolute path; the value is the path of the image they come from,
+            itself among `made` or copied from the context.
+        links: Symbolic links that were made: path and text.
+        private: Placed files that only their owner and group may use.
+        folders: Folders that were made.
+        unknown: What could not be followed: index of the RUN, and why.
+    """
+
+    first: int
+    last: int
+    made: Mapping[str, Made]
+    installed: Mapping[str, str]
+    links: Mapping[str, str]
+    private: tuple[str, ...]
+    folders: tuple[str, ...]
+    unknown: tuple[tuple[int, str], ...]
+
+    def program(self, path: str) -> Made | None:
+        """What is compiled and lies at a path, be it placed there or linked to."""
+        for _ in range(_DEPTH):
+            if path in self.links:
+                path = posixpath.normpath(posixpath.join(posixpath.dirname(path), self.links[path]))
+            elif path in self.installed and path not in self.made:
+                path = self.installed[path]
+            else:
+                break
+        return self.made.get(path)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The paths at which compiled programs lie."""
+        return tuple(p for p in (*self.made, *self.installed, *self.links) if (found := self.program(p)) is not None and not found.shared)
+
+
+def native_build(model: Model, stage: Stage) -> NativeBuild | None:
+    """What a stage builds in C or C++; None when no command of that kind is seen."""
+    reader = _Reader(model, stage)
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        if node.keyword == "RUN":
+            reader.run(position)
+    if not reader.at:
+        return None
+    return NativeBuild(
+        reader.at[0], reader.at[-1], reader.made, reader.installed, reader.links, tuple(reader.private), tuple(dict.fromkeys(reader.folders)),
+        tuple(reader.unknown),
+    )  # fmt: skip
+
+
+@dataclass
+class _Reader:
+    model: Model
+    stage: Stage
+    at: list[int] = field(default_factory=list)
+    made: dict[str, Made] = field(default_factory=dict)
+    installed: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    private: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)
+    projects: dict[str, tuple[Project, str, str]] = field(default_factory=dict)
+    position: int = 0
+    state: State = field(default_factory=State)
+    variables: dict[str, str | None] = field(default_factory=dict)
+
+    def run(self, position: int) -> None:
+        node = self.model.file.instruction(position)
+        self.position, self.state = position, self.model.before(position)
+        self.variables = {**self.state.args, **self.state.env}
+        script = node.script if node.json is None else parse_script(_quoted(node.json))
+        if script is None or not script.understood:
+            self.note("it is not understood")
+            return
+        self.script(script, self.state.workdir, 0)
+
+    def note(self, why: str) -> None:
+        self.unknown.append((self.position, why))
+
+    def script(self, script: Script, cwd: str | None, depth: int) -> None:
+        """The commands of a shell text, in the folder it starts in."""
+        outer: str | None = None
+        for command, enclosing in script.walk():
+            if not command.words:
+                self.variables.update({name: value.value if value else "" for name, value in command.assignments})
+                continue
+            words = unwrapped(command).words
+            values = [self.value(word) for word in words]
+            if "subshell" not in enclosing and outer is not None:
+                cwd, outer = outer, None  # a subshell's cd ends with it
+            elif "subshell" in enclosing and outer is None:
+                outer = cwd
+            if values[0] == "cd":
+                target = values[1] if len(values) > 1 else None
+                cwd = posixpath.normpath(posixpath.join(cwd, target)) if cwd is not None and target is not None else None
+                continue
+            call = read_call(command)
+            if call is not None and call.ecosystem in SYSTEM:
+                continue
+            variables = {name: self.value(value) if value else "" for name, value in command.assignments}
+            self.command(values, [w.text for w in words], cwd, variables, depth)
+
+    def value(self, word: Word) -> str | None:
+        if word.value is not None:
+            return word.value if not word.glob else word.text
+        if re.search(r"\$[(@*#?!$0-9]|`", word.text):
+            inner = re.fullmatch(r"(-j)\s*[\"']?(\$\(nproc\)|`nproc`)[\"']?", word.text)
+            return inner[1] if inner else None
+        return State(env=self.variables).expand(word.text)
+
+    def command(self, words: Sequence[str | None], texts: Sequence[str], cwd: str | None, variables: Mapping[str, str | None], depth: int) -> None:
+        name = posixpath.basename(words[0]) if words[0] else None
+        if name == "export":
+            self.variables.update(dict(w.split("=", 1) for w in words[1:] if w is not None and "=" in w))
+        elif is_compiler(name):
+            self.compile(words, texts, cwd)
+        elif name in ("make", "gmake", "ninja"):
+            self.make(words, cwd, variables, depth)
+        elif name == "cmake":
+            self.cmake(words, cwd)
+        elif name == "configure" or (name == "sh" and len(words) > 1 and (words[1] or "").endswith("configure")):
+            self.configure(words, cwd)
+        elif name in ("install", "cp", "mv", "ln"):
+            self.place(words, cwd)
+        elif name == "mkdir":
+            made = [self.path(w, cwd) for w in words[1:] if w is not None and not w.startswith("-")]
+            self.folders += [path for path in made if path is not None]
+        elif name == "rm":
+            for path in [self.path(w, cwd) for w in words[1:] if w is not None and not w.startswith("-")]:
+                if path is not None:
+                    self.made = {p: one for p, one in self.made.items() if not _below(p, path)}
+                    self.installed = {p: source for p, source in self.installed.items() if not _below(p, path)}
+                    self.links = {p: text for p, text in self.links.items() if not _below(p, path)}
+        elif name in _FETCHES:
+            self.note(f"`{name}` brings files that are not in the build context")
+        elif name is not None and ("/" in (words[0] or "") or name in ("sh", "bash")):
+            self.own_script(words, cwd, depth)
+        elif name not in _HARMLESS:
+            self.note(f"what `{name or texts[0]}` makes is not known")
+
+    def own_script(self, words: Sequence[str | None], cwd: str | None, depth: int) -> None:
+        """A script of the context that a step runs, or a program that it made, whose effect is not known."""
+        given = words[1:] if posixpath.basename(words[0] or "") in ("sh", "bash") else words
+        target = next((w for w in given if w is not None and not w.startswith("-")), None)
+        path = self.path(target, cwd) if target is not None else None
+        inside = context_path(self.model, self.stage, path, self.position) if path is not None else None
+        text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
+        if text is None or depth >= _DEPTH:
+            if path is None or path not in self.made:
+                self.note(f"what `{target or words[0]}` makes is not known")
+            return
+        script = parse_script(text.replace("\r\n", "\n"))
+        if not script.understood:
+            self.note(f"{inside} is not understood")
+            return
+        self.script(script, cwd, depth + 1)
+
+    def path(self, word: str | None, cwd: str | None) -> str | None:
+        if word is None or UNKNOWN in word:
+            return None
+        if word.startswith("/"):
+            return posixpath.normpath(word)
+        return posixpath.normpath(posixpath.join(cwd, word)) if cwd is not None else None
+
+    def built(self) -> None:
+        self.at.append(self.position)
+
+    def compile(self, words: Sequence[str | None], texts: Sequence[str], cwd: str | None) -> None:
+        self.built()
+        found = read_compiler(words, texts)
+        inputs = tuple(p for i in found.inputs for p in self.globbed(i, cwd))
+        target = self.path(found.output, cwd)
+        if not found.links:
+            names = [target] if target is not None and "-o" in words else [self.path(posixpath.splitext(posixpath.basename(i))[0] + ".o", cwd) for i in inputs]
+            for name in names:
+                if name is not None:
+                    self.made[name] = self.linked(name, found, inputs)
+            return
+        if target is None:
+            self.note("where the compiler puts the program is computed")
+            return
+        if target and self.is_dir(target):
+            self.note(f"{target} is a folder")
+            return
+        self.made[target] = self.linked(target, found, inputs)
+
+    def linked(self, target: str, found: Compiled, inputs: tuple[str, ...]) -> Made:
+        below = [self.made[i] for i in inputs if i in self.made]
+        sources = [s for one in below for s in one.sources] + [i for i in inputs if i.endswith(SOURCES)]
+        libraries = [*found.libraries, *found.packages, *(x for one in below for x in one.libraries)]
+        cxx = found.cxx or any(one.cxx for one in below) or "stdc++" in libraries
+        libraries += ["/" + i for i in inputs if re.search(r"\.so(\.\d+)*$", i) and i not in self.made]
+        return Made(target, tuple(dict.fromkeys(libraries)), tuple(dict.fromkeys(sources)), cxx, found.static, found.statics, found.shared)
+
+    def globbed(self, word: str, cwd: str | None) -> list[str]:
+        path = self.path(word, cwd)
+        if path is None:
+            return []
+        if "*" not in word:
+            return [path]
+        context = self.model.context
+        folder = context_path(self.model, self.stage, posixpath.dirname(path), self.position)
+        matches = context.match(posixpath.join(folder, posixpath.basename(path))) if context is not None and folder is not None else ()
+        found = [posixpath.join(posixpath.dirname(path), posixpath.basename(m)) for m in matches]
+        expression = re.escape(path).replace(r"\*", "[^/]*")
+        return found + [p for p in self.made if re.fullmatch(expression, p)]
+
+    def make(self, words: Sequence[str | None], cwd: str | None, variables: Mapping[str, str | None], depth: int) -> None:
+        folder, name, goals = cwd, None, list[str]()
+        environment = {key: value for key, value in {**self.variables, **variables}.items() if value is not None}
+        given: dict[str, str] = {}
+        skip = False
+        for index, word in enumerate(words):
+            if index == 0 or skip:
+                skip = False
+                continue
+            if word is None and words[index - 1] in ("-j", "-l"):
+                continue
+            if word is None:
+                self.note("the arguments of make are computed")
+                return
+            following = words[index + 1] if index + 1 < len(words) else None
+            if word in ("-C", "--directory", "-f", "--file"):
+                skip = True
+                folder, name = (self.path(following, cwd), name) if word in ("-C", "--directory") else (folder, following)
+            elif word.startswith("-C"):
+                folder = self.path(word[2:], cwd)
+            elif word.startswith("--directory="):
+                folder = self.path(word.partition("=")[2], cwd)
+            elif word in ("-j", "-l", "-o", "-W", "-I"):
+                skip = following is not None and re.fullmatch(r"\d+|\$\(nproc\)", following) is not None
+            elif "=" in word and not word.startswith("-"):
+                key, _, value = word.partition("=")
+                given[key] = value
+            elif not word.startswith("-"):
+                goals.append(word)
+        self.built()
+        if folder is not None and folder in self.projects:
+            self.generated(folder, goals, given)
+            return
+        inside = context_path(self.model, self.stage, folder, self.position) if folder is not None else None
+        context = self.model.context
+        makefile = find_makefile(context, inside, name, given, environment) if inside is not None and context is not None else None
+        if makefile is None or context is None or depth >= _DEPTH:
+            self.note("the Makefile is not in the build context")
+            return
+        commands = make_commands(context, makefile, tuple(goals))
+        if commands is None:
+            self.note(f"how make comes to {' '.join(goals) or 'its goal'} is not clear")
+            return
+        for reason in makefile.unknown:
+            self.note(reason)
+        for line in commands:
+            script = parse_script(line.replace(UNKNOWN, "$(unknown)"))
+            if script.understood:
+                self.script(script, folder, depth + 1)
+            elif line:
+                self.note(f"`{line[:40]}` is not understood")
+
+    def configure(self, words: Sequence[str | None], cwd: str | None) -> None:
+        self.built()
+        folder = self.path(posixpath.dirname(words[0] or "") or ".", cwd)
+        inside = context_path(self.model, self.stage, folder, self.position) if folder is not None else None
+        project = automake_project(self.model.context, inside) if inside is not None and self.model.context is not None else None
+        if project is None or cwd is None:
+            self.note("what ./configure sets up is not in the build context")
+            return
+        prefix = next((w.partition("=")[2] for w in words[1:] if w is not None and w.startswith("--prefix=")), "/usr/local")
+        self.projects[cwd] = (project, prefix, folder or cwd)
+
+    def cmake(self, words: Sequence[str | None], cwd: str | None) -> None:
+        given = [w or "" for w in words[1:]]
+        if given[:1] in (["-E"], ["-P"], ["--version"]):
+            return
+        self.built()
+        option = next((w for w in given if w in ("--build", "--install")), None)
+        if option is not None:
+            self.cmake_build(given, option, cwd)
+        else:
+            self.cmake_configure(given, cwd)
+
+    def cmake_build(self, given: list[str], option: str, cwd: str | None) -> None:
+        at = given.index(option)
+        folder = self.path(given[at + 1] if at + 1 < len(given) else None, cwd)
+        if folder is None or folder not in self.projects:
+            self.note("what cmake builds is not clear")
+            return
+        prefix = next((given[i + 1] for i, w in enumerate(given[:-1]) if w == "--prefix"), None)
+        if prefix is not None:
+            project, _, source = self.projects[folder]
+            self.projects[folder] = (project, prefix, source)
+        goals = [given[i + 1] for i, w in enumerate(given[:-1]) if w in ("--target", "-t")]
+        self.generated(folder, ["install"] if option == "--install" else goals, {})
+
+    def cmake_configure(self, given: list[str], cwd: str | None) -> None:
+        source, build, prefix = None, cwd, "/usr/local"
+        for index, word in enumerate(given):
+            following = given[index + 1] if index + 1 < len(given) else ""
+            match = re.match(r"-DCMAKE_INSTALL_PREFIX(?::\w+)?=(.*)", word)
+            if word[:2] == "-S":
+                source = self.path(word[2:] or following, cwd)
+            elif word[:2] == "-B":
+                build = self.path(word[2:] or following, cwd)
+            elif match:
+                prefix = match[1]
+            elif word == "--install-prefix":
+                prefix = following
+            elif not word.startswith("-") and (index == 0 or given[index - 1] not in _CMAKE_VALUED):
+                source = self.path(word, cwd)
+        place = source or cwd
+        inside = context_path(self.model, self.stage, place, self.position) if place is not None else None
+        project = cmake_project(self.model.context, inside) if inside is not None and self.model.context is not None else None
+        if project is None or build is None or place is None:
+            self.note("the CMakeLists.txt is not in the build context")
+            return
+        self.projects[build] = (project, prefix, place)
+
+    def generated(self, folder: str, goals: Sequence[str], given: Mapping[str, str]) -> None:
+        """make or cmake in a folder that cmake or configure set up."""
+        project, prefix, source = self.projects[folder]
+        inside = context_path(self.model, self.stage, source, self.position) or "."
+        for reason in project.unknown:
+            self.note(reason)
+        sources = tuple(posixpath.join(source, posixpath.relpath(s, inside)) for s in project.sources)
+        for name, place in project.programs.items():
+            base = source if place.startswith("@source/") else folder
+            path = posixpath.normpath(posixpath.join(base, place.removeprefix("@source/"), name))
+            self.made[path] = Made(path, tuple(project.libraries), sources, project.cxx, project.static)
+        if project.shared:
+            self.note("the project makes shared libraries of its own")
+        if not any(goal.startswith("install") for goal in goals):
+            return
+        root = given.get("DESTDIR", "")
+        for what, target in project.installed:
+            place = posixpath.normpath(root + posixpath.join(prefix, target))
+            if what in project.programs:
+                origin = posixpath.normpath(posixpath.join(folder, project.programs[what].removeprefix("@source/"), what))
+                self.installed[posixpath.join(place, what)] = origin
+            else:
+                origin = posixpath.join(source, posixpath.relpath(what, inside))
+                folder_like = self.model.context is not None and self.model.context.is_dir(what)
+                self.installed[place if folder_like else posixpath.join(place, posixpath.basename(what))] = origin
+
+    def place(self, words: Sequence[str | None], cwd: str | None) -> None:
+        found = read_install(words)
+        if found is None:
+            self.note(f"what `{words[0]}` places is computed")
+            return
+        placed, folders = found
+        self.folders += [path for path in (self.path(f, cwd) for f in folders) if path is not None]
+        for one in placed:
+            target = self.path(one.target, cwd)
+            if target is None:
+                self.note(f"where `{words[0]}` puts {one.source.replace(UNKNOWN, '…')} is computed")
+                continue
+            into = one.into or self.is_dir(target)
+            if one.link:
+                self.links[posixpath.join(target, posixpath.basename(one.source)) if into else target] = one.source
+                continue
+            for source in self.globbed(one.source, cwd):
+                path = posixpath.join(target, posixpath.basename(source)) if into else target
+                whole = one.source.rstrip("/").endswith("/.") or (self.is_dir(source) and not into)
+                self.installed[target if whole else path] = source
+                if one.mode is not None and re.fullmatch(r"\d*[0-7][024]", one.mode):
+                    self.private.append(target if whole else path)
+                if posixpath.basename(words[0] or "") == "mv" and source in self.made:
+                    self.made[path] = self.made.pop(source)
+                    del self.installed[path]
+
+    def is_dir(self, path: str) -> bool:
+        if path in self.folders or any(f.startswith(f"{path}/") for f in self.folders) or is_folder(self.model, self.stage, path, self.position):
+            return True
+        inside = context_path(self.model, self.stage, path, self.position)
+        return inside is not None and self.model.context is not None and self.model.context.is_dir(inside)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    import shlex
+
+    return shlex.join(words)
+

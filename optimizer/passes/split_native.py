@@ -1,0 +1,374 @@
+"""Split a stage that compiles C or C++: the tool chain stays in a build stage, the image holds what it made."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+
+from optimizer.context.native import SOURCES, NativeSources, native_literals, native_sources, writes_nothing
+from optimizer.knowledge.debian import build_only, plain_name
+from optimizer.knowledge.images import BaseImage, lookup
+from optimizer.knowledge.native_libraries import (
+    brings,
+    compiler_library,
+    development_packages,
+    in_every_image,
+    libraries_of,
+    newest_gcc,
+    of_system,
+    wants_certificates,
+)
+from optimizer.knowledge.twins import runtime_twins
+from optimizer.model import Model, Stage
+from optimizer.model.copies import stage_copies
+from optimizer.model.native_build import Made, NativeBuild, native_build
+from optimizer.model.paths import context_path
+from optimizer.passes.base import Change
+from optimizer.passes.compiled import (
+    Split,
+    Starting,
+    assemble,
+    copied_elsewhere,
+    copy_line,
+    data_files,
+    in_system,
+    is_below,
+    outermost,
+    starting,
+)
+from optimizer.passes.splitting import Refused, apt_install, installs_of, line, packages_for, reference_text, sort_packages, stage_name
+from optimizer.passes.text import quote_names
+from optimizer.syntax import Instruction
+
+NOBODY = "65534:65534"
+"""The user and group nobody and nogroup of Debian and Ubuntu, by number (base-passwd)."""
+_FAMILIES = frozenset({"debian", "ubuntu", "gcc", "buildpack-deps"})
+_BUILD_VARIABLE = re.compile(r"(CC|CXX|CPP|LD|AR|(C|CXX|CPP|LD)FLAGS|MAKEFLAGS|CMAKE_\w+|PKG_CONFIG\w*|DEBIAN_FRONTEND|(C|CPLUS)_INCLUDE_PATH|LIBRARY_PATH)$")
+_NOT_RUN = re.compile(r"/(include|man|doc|pkgconfig|cmake|info)/|\.(a|la|h|hpp|pc|o|1|3|5|8)(\.gz)?$")
+_ACCOUNTS = frozenset({"useradd", "groupadd", "adduser", "addgroup", "usermod"})
+
+
+def split_native(model: Model, stage: Stage) -> Change | None:
+    """Split the final stage of a C or C++ project on Debian, Ubuntu, gcc or buildpack-deps.
+
+    Returns:
+        The change, None when the stage compiles nothing or has no tool chain to leave behind.
+
+    Raises:
+        Refused: There is something to gain, and evidence does not reach.
+    """
+    image = stage.image
+    if image is None or image.family not in _FAMILIES or stage.base is not None or image.package_manager != "apt":
+        return None
+    build = native_build(model, stage)
+    if build is None or (model.last(stage, "CMD") is None and model.last(stage, "ENTRYPOINT") is None):
+        return None
+    packages = _Packages.of(model, stage)
+    if not image.has_toolchain and not any(build_only(p, "apt") for p in packages.installed):
+        return None
+    if model.context is None:
+        raise Refused("without a build context nothing tells what the build makes", build.first)
+    if build.unknown:
+        position, reason = build.unknown[0]
+        raise Refused(f"which files the build makes is not known: {reason}", position)
+    start = starting(model, stage, build.programs)
+    return _Splitter(model, stage, image, build, start, packages).change()
+
+
+@dataclass(frozen=True)
+class _Packages:
+    """The distribution's packages that a stage installs; recommended: with those that they recommend."""
+
+    installed: tuple[str, ...]
+    recommended: bool
+
+    @classmethod
+    def of(cls, model: Model, stage: Stage) -> _Packages:
+        installed: list[str] = []
+        recommended = False
+        for position in stage.positions:
+            node = model.file.instruction(position)
+            for call in installs_of(node) if node.keyword == "RUN" else ():
+                if call.ecosystem == "apt":
+                    if not call.complete:
+                        raise Refused("which packages it installs is known only when it runs", position)
+                    installed += call.packages
+                    recommended = recommended or "--no-install-recommends" not in call.options
+        return cls(tuple(plain_name(p) for p in installed), recommended)
+
+
+@dataclass
+class _Splitter:
+    model: Model
+    stage: Stage
+    image: BaseImage
+    build: NativeBuild
+    start: Starting
+    packages: _Packages
+    evidence: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        assert self.model.context is not None
+        self.context = self.model.context
+        self.position = self.build.last
+        self.workdir = self.model.behind(self.stage).workdir
+        self.programs = {p: made for p in dict.fromkeys((*self.start.made, *self.placed_programs())) if (made := self.build.program(p)) is not None}
+        files = [f for f in self.context.files() if f.endswith((".h", ".hh", ".hpp", ".hxx", ".inl"))]
+        for made in self.programs.values():
+            for source in made.sources:
+                inside = context_path(self.model, self.stage, source, self.position)
+                if inside is None:
+                    raise Refused(f"the source {source} is not in the build context", self.position)
+                files.append(inside)
+        self.files = tuple(dict.fromkeys(files))
+        self.sources: NativeSources = native_sources(self.context, self.files)
+        self.source = self.source_folder()
+
+    def placed_programs(self) -> list[str]:
+        return [p for p in (*self.build.installed, *self.build.links) if self.build.program(p) is not None]
+
+    def source_folder(self) -> str:
+        """The folder of the image that the sources are copied to."""
+        first = next((f for f in self.files if f.endswith(SOURCES)), None)
+        for copy in stage_copies(self.model, self.stage):
+            if first is not None and copy.image_of(self.model, first) is not None and copy.destination is not None:
+                return copy.destination
+        return self.workdir or "/"
+
+    def change(self) -> Change:
+        model, stage = self.model, self.stage
+        if not any(f.endswith(SOURCES) for f in self.files):
+            raise Refused("the sources of the program are not found in the build context", self.position)
+        unknown = [u for u in self.sources.unknown if u.about in ("program", "module", "context")]
+        if unknown:
+            raise Refused(f"what it needs when it runs is not known: {unknown[0]}", self.position)
+        reference, runtime = self.base()
+        self.check_compiler(runtime)
+        install = self.system_packages(runtime)
+        kept = self.kept_files()
+        name = stage_name(model)
+        middle: list[Instruction] = [apt_install(model, stage, install, ("--no-install-recommends",))] if install else []
+        user, accounts = self.user(runtime)
+        middle += accounts
+        paths = outermost((*self.programs, *self.installed_files(), *kept))
+        middle += [copy_line(model, stage, name, path, path) for path in paths if not self.is_linked_folder(path)]
+        if any(re.search(r"/lib[^/]*\.so[\d.]*$", path) for path in paths):
+            middle.append(line(model, stage, "RUN", "ldconfig"))
+        last = max(p for p in stage.positions if model.file.instruction(p).keyword == "RUN")
+        relative = any(p.kind == "cwd" for p in (*self.sources.read, *self.sources.written)) or bool(kept)
+        split = Split(
+            name, reference, last, tuple(middle), {}, self.start.replaced, lambda variable: _BUILD_VARIABLE.fullmatch(variable) is not None, relative, user
+        )
+        file = assemble(model, stage, split)
+        made = quote_names([posixpath.basename(p) for p in self.programs])
+        summary = f"compile {made} in a build stage and run on {reference}" + (f" as user {NOBODY}" if user == NOBODY else "")
+        return Change(summary, file, (stage.position, self.build.first, self.build.last, *self.start.replaced), tuple(self.evidence))
+
+    def is_linked_folder(self, path: str) -> bool:
+        return path in (".", "/")
+
+    # The runtime base.
+
+    def base(self) -> tuple[str, BaseImage]:
+        stage, image = self.stage, self.image
+        written = self.model.file.instruction(stage.position).value.split()[0]
+        if image.variant == "slim" or (image.family == "ubuntu" and not runtime_twins(image)):
+            return written, image
+        for twin in runtime_twins(image):
+            found = lookup(twin)
+            text = reference_text(self.model, stage, image, twin)
+            if found is not None and text is not None and found.package_manager == "apt":
+                return text, found
+        raise Refused(f"which Debian release {stage.reference} stands on is not known; a tag such as -bookworm tells", stage.position)
+
+    def check_compiler(self, runtime: BaseImage) -> None:
+        """A program of a GCC newer than the distribution's needs that one's libstdc++."""
+        cxx = [p for p, made in self.programs.items() if made.cxx and not made.static and not made.statics]
+        if self.image.family != "gcc" or not cxx:
+            return
+        newest = newest_gcc(runtime.release or "")
+        major = re.match(r"\d+", self.image.version or "")
+        if newest is None or major is None or int(major[0]) > newest:
+            raise Refused(
+                f"{posixpath.basename(cxx[0])} needs the libstdc++ of {self.stage.reference}, which {runtime.text} does not have", self.position
+            )
+        self.evidence.append(f"{runtime.text} has a libstdc++ for what GCC {major[0]} compiles")
+
+    # Packages.
+
+    def system_packages(self, runtime: BaseImage) -> tuple[str, ...]:
+        """The packages to install in the runtime stage."""
+        libraries = self.libraries()
+        programs = {*self.start.programs, *(posixpath.basename(p) for p in self.sources.programs)} - {posixpath.basename(p) for p in self.programs}
+        special = {"ca-certificates", "tzdata"}
+        others = [p for p in self.packages.installed if not build_only(p, "apt") and p not in special]
+        sorted_out = sort_packages(others, programs, self.image.release, (), True, self.position)
+        extra = [*packages_for(programs - {"sh"}, runtime, sorted_out.kept, self.position)]
+        if any(wants_certificates(p) for p in libraries) and self.has_certificates(libraries) and runtime.ca_certificates is not True:
+            extra.append("ca-certificates")
+        if "tzdata" in self.packages.installed and runtime.time_zones is not True:
+            extra.append("tzdata")
+        kept = tuple(dict.fromkeys(p for p in (*sorted_out.kept, *libraries, *extra) if not in_every_image(p)))
+        present = [p for p in libraries if in_every_image(p) and p not in ("libc6", "libgcc-s1")]
+        if present:
+            self.evidence.append(f"it links {quote_names(present)}, which every image of {self.image.distribution} has")
+        if kept:
+            self.evidence.append(f"it needs {quote_names(kept)} when it runs")
+        return kept
+
+    def has_certificates(self, libraries: tuple[str, ...]) -> bool:
+        """Whether the image had certificates until now: on its own, by name, or since libcurl recommends them."""
+        if self.image.ca_certificates or "ca-certificates" in self.packages.installed:
+            return True
+        return self.packages.recommended and any(p.startswith("libcurl") for p in libraries)
+
+    def libraries(self) -> tuple[str, ...]:
+        """The library packages that the programs link.
+
+        Raises:
+            Refused: The package of one of them is not known.
+        """
+        linked = [name for made in self.programs.values() if not made.static for name in made.libraries]
+        linked += [name for path in self.installed_files() if (made := self.build.made.get(path)) is not None for name in made.libraries]
+        names = [name for name in dict.fromkeys(linked) if not of_system(name) and not self.own_library(name)]
+        development = [p for p in self.packages.installed if p.endswith("-dev") and p not in ("libc6-dev", "linux-libc-dev")]
+        used: dict[str, None] = {}
+        found: list[str] = []
+        open_names: list[str] = []
+        for name in names:
+            matches = [p for p in development if brings(p, name)]
+            package = compiler_library(name)
+            if package is not None:
+                found.append(package)
+            elif matches:
+                used.update(dict.fromkeys(matches))
+            else:
+                open_names.append(name)
+        rest = [p for p in development if p not in used]
+        for name in open_names:
+            known = [p for p in development_packages(name) if self.packages_of(p) is not None]
+            if name.startswith("/") or (not known and not rest):
+                raise Refused(f"which package brings the library {name} is not known", self.position)
+            if known:
+                used[known[0]] = None
+            else:
+                used.update(dict.fromkeys(rest))
+        for package in used:
+            runtime = self.packages_of(package)
+            if runtime is None:
+                where = f"{self.image.distribution} {self.image.release}" if self.image.release else "a release that the tag does not name"
+                raise Refused(f"which runtime library belongs to {package} in {where} is not known", self.position)
+            found += runtime
+        dropped = [p for p in development if p not in used]
+        if dropped:
+            self.evidence.append(f"nothing links {quote_names(dropped)}")
+        if names:
+            self.evidence.append(f"the build links {quote_names(names)}")
+        return tuple(dict.fromkeys(found))
+
+    def packages_of(self, development: str) -> tuple[str, ...] | None:
+        return libraries_of(development, self.image.distribution or "", self.image.release)
+
+    def own_library(self, name: str) -> bool:
+        """Whether the build makes a library itself."""
+        return any(re.fullmatch(rf"lib{re.escape(name)}\.(a|so[\d.]*)", posixpath.basename(p)) for p in (*self.build.made, *self.build.installed))
+
+    # Files.
+
+    def installed_files(self) -> tuple[str, ...]:
+        """What was placed outside of the sources, apart from what only building needs; shared libraries of the build's own."""
+        found = []
+        for path in (*self.build.installed, *self.build.links):
+            if not is_below(path, self.source) and not _NOT_RUN.search(path):
+                found.append(path)
+        if any(p.startswith("/tmp") for p in found):
+            found = [p for p in found if not p.startswith("/tmp")]
+        return tuple(dict.fromkeys(found))
+
+    def kept_files(self) -> tuple[str, ...]:
+        """Files of the build stage that the program reads, beside those that were installed."""
+        model, stage = self.model, self.stage
+        found = [*self.start.scripts, *self.start.files, *copied_elsewhere(model, stage, self.source, self.position)]
+        for place in (*self.sources.read, *self.sources.written):
+            path = self.image_place(place.kind, place.path)
+            if path is None or path in (self.workdir, "/"):
+                continue
+            folder = path if place.folder or place in self.sources.read else posixpath.dirname(path)
+            if context_path(model, stage, folder) not in (None, "."):
+                found.append(folder)
+            found += [f for f in self.build.folders if is_below(path, f) and not in_system(f) and f != self.workdir and not is_below(self.source, f)]
+        data = data_files(model, stage)
+        for text in native_literals(self.context, self.files):
+            name = posixpath.normpath(text) if 1 < len(text) < 200 else ""
+            path = posixpath.join(self.workdir or "/", name)
+            if re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name) and name not in (".", "..") and any(is_below(d, path) for d in data):
+                found.append(path)
+        unclear = [u for u in self.sources.unknown if u.about == "read"]
+        if unclear and any(not any(is_below(d, f) for f in (*found, *self.build.installed.values())) for d in data):
+            found.append(self.everything(str(unclear[0])))
+        return outermost(found)
+
+    def image_place(self, kind: str, path: str) -> str | None:
+        if kind == "absolute":
+            return path if not in_system(path) or context_path(self.model, self.stage, path) is not None else None
+        return posixpath.normpath(posixpath.join(self.workdir, path)) if self.workdir is not None else None
+
+    def everything(self, why: str) -> str:
+        folder = self.workdir
+        if folder is None or folder == "/" or in_system(folder) or folder in ("/root", "/home", "/opt", "/srv"):
+            raise Refused(f"which files it reads is not known: {why}", self.position)
+        self.evidence.append(f"{folder} is copied whole: {why}")
+        return folder
+
+    # The user.
+
+    def user(self, runtime: BaseImage) -> tuple[str | None, list[Instruction]]:
+        """The value of USER in the runtime stage (None: as it is) and the RUN instructions that make accounts.
+
+        Raises:
+            Refused: USER names somebody whom the runtime image does not have.
+        """
+        given = self.model.behind(self.stage).user
+        if any(self.model.file.instruction(p).keyword == "USER" for p in self.stage.positions):
+            owner = (given or "").partition(":")[0]
+            if owner.isdigit() or owner in runtime.users:
+                return None, []
+            accounts = [node for p in self.stage.positions if _makes_accounts(node := self.model.file.instruction(p))]
+            if not accounts:
+                raise Refused(f"the runtime image does not have the user {owner or given}", self.position)
+            return None, accounts
+        reason = self.needs_root()
+        if reason is not None:
+            self.evidence.append(f"it stays root: {reason}")
+            return None, []
+        self.evidence.append("its sources write no files and call nothing that needs root")
+        return NOBODY, []
+
+    def needs_root(self) -> str | None:
+        """Why the program may need root, or a folder of its own to write to; None when evidence shows that it does not."""
+        sources = self.sources
+        if not writes_nothing(sources):
+            return next((f"it writes to {p}" for p in sources.written), None) or next(
+                (str(u) for u in sources.unknown if u.about == "write"), "it starts other programs"
+            )
+        if sources.root:
+            return sources.root[0]
+        if self.start.scripts or self.start.programs - {posixpath.basename(p) for p in self.programs}:
+            return "it starts other programs"
+        low = sorted(port for port in sources.ports if port < 1024)
+        if low or any(u.about == "port" for u in sources.unknown):
+            return f"it listens on port {low[0]}" if low else "which port it listens on is not known"
+        if any(self.model.file.instruction(p).keyword == "VOLUME" for p in self.stage.positions):
+            return "it declares a volume"
+        private = next((p for p in self.build.private if p in self.programs or p in self.build.installed), None)
+        return f"{private} is not for others to use" if private is not None else None
+
+
+def _makes_accounts(node: Instruction) -> bool:
+    """Whether a RUN makes user accounts and does nothing else."""
+    script = node.script if node.keyword == "RUN" else None
+    return script is not None and script.understood and bool(script.commands) and all(c.name in _ACCOUNTS for c in script.commands)
+
+
+__all__ = ["NOBODY", "Made", "split_native"]
