@@ -223,6 +223,23 @@ def replace(path: Path, before: bytes, after: bytes) -> None:
         raise InputError(str(path), f"not written: {_said(error)}") from error
 
 
+def create(path: Path, content: bytes) -> None:
+    """Make a file that does not exist.
+
+    Raises:
+        InputError: It exists by now, or writing fails; then there is no new file.
+    """
+    try:
+        with open(path, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        if not isinstance(error, FileExistsError):
+            path.unlink(missing_ok=True)
+        raise InputError(str(path), f"not written: {_said(error)}") from error
+
+
 def _write_beside(path: Path, target: Path, status: os.stat_result, before: bytes, after: bytes) -> None:
     temporary = target.with_name(f".{target.name}.dopt-{os.urandom(4).hex()}")
     try:

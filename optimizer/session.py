@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +15,9 @@ import click
 import optimizer
 from optimizer.config import Config, Configs, load
 from optimizer.engine import Options, Result
-from optimizer.files import InputError, check_text, context_folder, context_sources, find_dockerfiles, read, replace, search_limit
+from optimizer.engine.diff import unified_diff
+from optimizer.files import InputError, check_text, context_folder, context_sources, create, find_dockerfiles, read, replace, search_limit
+from optimizer.passes.base import IgnoreFile
 from optimizer.report import Paint, Totals, colored, describe, wants_color
 from optimizer.syntax import Dockerfile, encode, parse
 
@@ -47,6 +50,7 @@ class Request:
     color: str
     configs: Configs
     starts: tuple[Path, ...]
+    ignore_files: dict[Path, IgnoreFile] = field(default_factory=dict)
 
     def options(self, config: Config) -> Options:
         """What the engine may do: the command line wins, and a pass that it selects is not ignored."""
@@ -79,6 +83,7 @@ class Outcome:
     result: Result | None = None
     errors: tuple[str, ...] = ()
     note: str = ""
+    folder: Path | None = None
 
     @property
     def name(self) -> str:
@@ -161,10 +166,13 @@ def _outcome(path: Path, request: Request) -> Outcome:
             return Outcome(path, data, errors=tuple(str(InputError(empty.name, p.message, p.line, p.column)) for p in file.problems))
         _check_target(empty.name, file, options)
         folder, note = _context_of(path, file, request, config)
-        result = _optimized(path, data, folder, options)
-        if request.write and result.changed and path != STANDARD_INPUT:
-            replace(path, data, encode(result.text))
-        return Outcome(path, data, result, note=note)
+        result = _optimized(path, data, folder, options, request)
+        if request.write and path != STANDARD_INPUT:
+            if result.ignore_file is not None and folder is not None:
+                _write_ignore_file(folder / result.ignore_file.path, result.ignore_file)
+            if result.changed:
+                replace(path, data, encode(result.text))
+        return Outcome(path, data, result, note=note, folder=folder)
     except InputError as error:
         return Outcome(path, data, errors=(str(error),))
     except Exception as error:  # a defect, but one that must not keep the other files from being done
@@ -192,14 +200,32 @@ def _context_of(path: Path, file: Dockerfile, request: Request, config: Config) 
     return folder, "" if folder == Path(os.path.abspath(path)).parent else f"build context: {os.path.relpath(folder)}"
 
 
-def _optimized(path: Path, data: bytes, folder: Path | None, options: Options) -> Result:
+def _optimized(path: Path, data: bytes, folder: Path | None, options: Options, request: Request) -> Result:
     from optimizer.context.folder import BuildContext, ContextError
 
     try:
         context = None if folder is None else BuildContext.open(folder, None if path == STANDARD_INPUT else Path(os.path.abspath(path)))
-        return optimizer.optimize(data, context=context, config=options)
+        if path == STANDARD_INPUT:  # a pipe gives back one text, so no second file is written
+            options = dataclasses.replace(options, ignore=options.ignore | {"complete-dockerignore"})
+        if context is None:
+            return optimizer.optimize(data, config=options)
+        target = context.root / (context.ignore_file or ".dockerignore")
+        pending = request.ignore_files.get(target)  # what another Dockerfile of the same context would write
+        if pending is not None and not request.write:
+            context = context.with_patterns(pending.patterns, pending.path, pending.text)
+        result = optimizer.optimize(data, context=context, config=options)
+        if result.ignore_file is not None:
+            request.ignore_files[target] = result.ignore_file
+        return result
     except ContextError as error:
         raise InputError(str(error.path), f"no build context: {error.reason}") from error
+
+
+def _write_ignore_file(path: Path, new: IgnoreFile) -> None:
+    if new.before is None:
+        create(path, encode(new.text))
+    else:
+        replace(path, encode(new.before), encode(new.text))
 
 
 def _defect(name: str, error: Exception, verbose: bool) -> str:
@@ -221,6 +247,11 @@ def _defect(name: str, error: Exception, verbose: bool) -> str:
 def _show(outcome: Outcome, request: Request, *, to_stderr: bool) -> None:
     result = outcome.result
     assert result is not None
+    if request.diff and result.ignore_file is not None and outcome.folder is not None:
+        new = result.ignore_file
+        ignore_path = os.path.relpath(os.path.realpath(outcome.folder / new.path)).replace(os.sep, "/")
+        text = unified_diff(new.before or "", new.text, ignore_path, created=new.before is None)
+        _print(encode(colored(text, _paint(request, sys.stdout))))
     if request.diff and result.changed:
         path = "Dockerfile" if outcome.path == STANDARD_INPUT else os.path.relpath(os.path.realpath(outcome.path)).replace(os.sep, "/")
         _print(encode(colored(result.diff(path), _paint(request, sys.stdout))))

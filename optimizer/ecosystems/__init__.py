@@ -7,15 +7,27 @@ from functools import cache
 from optimizer.ecosystems.apk import Apk
 from optimizer.ecosystems.apt import Apt
 from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, unwrapped
+from optimizer.ecosystems.bun import Bun
+from optimizer.ecosystems.bundler import Bundler, Gem
+from optimizer.ecosystems.cargo import Cargo
+from optimizer.ecosystems.composer import Composer
 from optimizer.ecosystems.conda import Conda, Mamba, Micromamba
+from optimizer.ecosystems.dotnet import Dotnet
 from optimizer.ecosystems.golang import Go
+from optimizer.ecosystems.gradle import Gradle
+from optimizer.ecosystems.javac import Javac
+from optimizer.ecosystems.maven import Maven
 from optimizer.ecosystems.node import Npm, Pnpm, Yarn
 from optimizer.ecosystems.pip import Pip
+from optimizer.ecosystems.pipenv import Pipenv
+from optimizer.ecosystems.poetry import Poetry
 from optimizer.ecosystems.rpm import Dnf, Microdnf, Tdnf, Yum, Zypper
+from optimizer.ecosystems.uv import Uv
 from optimizer.syntax.shell import Command
 
 ECOSYSTEMS: tuple[Ecosystem, ...] = (
     Apt(), Apk(), Dnf(), Yum(), Microdnf(), Tdnf(), Zypper(), Pip(), Npm(), Yarn(), Pnpm(), Conda(), Mamba(), Micromamba(), Go(),
+    Poetry(), Uv(), Pipenv(), Bun(), Maven(), Gradle(), Javac(), Cargo(), Bundler(), Gem(), Composer(), Dotnet(),
 )  # fmt: skip
 SYSTEM = frozenset({"apt", "apk", "dnf", "yum", "microdnf", "tdnf", "zypper"})
 """The ecosystems that install packages of the distribution."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def unified_diff(source: str, text: str, path: str) -> str:
+def unified_diff(source: str, text: str, path: str, *, created: bool = False) -> str:
     """A unified diff between two texts, empty when they are equal.
 
     Lines end at line feeds only, so that a carriage return stays part of its line, and a missing last line end is
@@ -13,6 +13,7 @@ def unified_diff(source: str, text: str, path: str) -> str:
     Args:
         source, text: Before and after.
         path: The file's path, relative, with forward slashes.
+        created: Whether the file does not exist before.
     """
     if source == text:
         return ""
@@ -20,7 +21,7 @@ def unified_diff(source: str, text: str, path: str) -> str:
 
     name = path.removeprefix("./")
     out: list[str] = []
-    for line in differences(_lines(source), _lines(text), _quoted("a/" + name), _quoted("b/" + name)):
+    for line in differences(_lines(source), _lines(text), "/dev/null" if created else _quoted("a/" + name), _quoted("b/" + name)):
         out.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
     return "".join(out)
 

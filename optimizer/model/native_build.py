@@ -134,6 +134,8 @@ class _Reader:
         """The commands of a shell text, in the folder it starts in."""
         outer: str | None = None
         for command, enclosing in script.walk():
+            if "$(" in enclosing:
+                continue  # its output matters, not what it does
             if not command.words:
                 self.variables.update({name: value.value if value else "" for name, value in command.assignments})
                 continue

@@ -85,11 +85,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Rewrites:
-    """An example in a pass's documentation: a Dockerfile before and after. ``files`` make up its build context."""
+    """An example in a pass's documentation: a Dockerfile before and after. ``files`` make up its build context.
+
+    ``ignore_file`` is the ignore file's text behind it, for a pass that writes one.
+    """
 
     before: str
     after: str
     files: tuple[tuple[str, str], ...] = ()
+    ignore_file: str | None = None
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,7 @@ class Split:
         edited: Instructions of the build stage in another wording, or with lines in front.
         replaced: Instructions of the runtime stage in another wording.
         build_variable: Whether only the build reads an ENV variable of that name.
+        moved: Positions of ENV instructions that only the program reads.
         workdir: Whether the runtime stage needs the working directory although no WORKDIR names it.
         user: The value of USER in the runtime stage, None for that of the stage, "" for none.
         platform: Whether the runtime stage is for the platform that FROM names.
@@ -245,6 +246,7 @@ class Split:
     edited: Mapping[int, list[Node]] = field(default_factory=dict)
     replaced: Mapping[int, Instruction] = field(default_factory=dict)
     build_variable: Callable[[str], bool] = lambda name: False
+    moved: frozenset[int] = frozenset()
     workdir: bool = False
     user: str | None = None
     platform: bool = True
@@ -260,7 +262,7 @@ def assemble(model: Model, stage: Stage, split: Split) -> Dockerfile:
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
     if end < len(file.nodes) and any(n.isdigit() for p in file.positions if p >= end for n in model.sources(file.instruction(p))):
         raise Refused("stages behind it are named by number", stage.position)
-    moved = [p for p in stage.positions if p <= split.last and file.instruction(p).keyword in METADATA]
+    moved = [p for p in stage.positions if p <= split.last and (file.instruction(p).keyword in METADATA or p in split.moved)]
     written = file.instruction(stage.position).value.split()[0]
     body = body_nodes(file, stage, split.last + 1, {**{p: [] for p in moved}, **split.edited})
     build: list[Node] = [from_line(model, stage, written, split.name), *body]
@@ -296,6 +298,7 @@ def _runtime(model: Model, stage: Stage, split: Split, end: int) -> list[Node]:
         elif node.keyword == "ENV":
             own = [pair for pair in node.pairs if not split.build_variable(pair.name)]
             if own:
+                early += with_lead(file, position)[:-1] if position in split.moved else []
                 early.append(node if len(own) == len(node.pairs) else _env(model, node, own))
                 kept.append(node)
         elif node.keyword == "ONBUILD":

@@ -30,7 +30,9 @@ _LEFTOVERS = (
     (".nyc_output", re.compile(r"\.nyc_output/")),
 )
 _READS_GIT = re.compile(r"\bgit\b|setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|buildvcs|dunamai|vcs\.revision|git-commit-id|GitVersion")
-_VERSION_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "package.json", "pom.xml", "build.gradle", "Makefile", "Cargo.toml", "build.rs")
+_DOCKERFILE = re.compile(r"((Dockerfile|Containerfile)(\..+)?|.+\.(Dockerfile|Containerfile))$", re.I)
+_VERSION_FILES = frozenset({"pyproject.toml", "setup.py", "setup.cfg", "package.json", "pom.xml", "build.gradle", "Makefile", "Cargo.toml", "build.rs"})
+_COMMANDS = frozenset({"RUN", "ONBUILD", "CMD", "ENTRYPOINT"})
 
 
 class CompleteDockerignore(Pass):
@@ -60,6 +62,7 @@ class CompleteDockerignore(Pass):
             "FROM node:20\nWORKDIR /app\nCOPY package.json ./\nRUN npm install && npm cache clean --force\nCOPY . .\n",
             "FROM node:20\nWORKDIR /app\nCOPY package.json ./\nRUN npm install && npm cache clean --force\nCOPY . .\n",
             files=(("package.json", "{}\n"), ("index.js", "\n"), ("node_modules/a/index.js", "\n")),
+            ignore_file="**/node_modules\n",
         ),
         Keeps(
             "FROM node:20-slim\nWORKDIR /app\nCOPY . .\n",
@@ -76,7 +79,9 @@ class CompleteDockerignore(Pass):
         broad = [p for p in model.file.positions if _is_broad(model, p)]
         if not broad:
             return
-        found = [entry for entry in _leftovers(model, context) if not _named(model, entry.path)]
+        others = [text for f in context.files() if _DOCKERFILE.match(posixpath.basename(f)) and (text := context.read_text(f)) is not None]
+        others = [text for text in others if text != model.file.bom + model.file.text]
+        found = [e for e in _leftovers(model, context) if not _named(model, e.path) and not any(_needs(text, e) for text in others)]
         if not found:
             return
         changed = _completed(context, found)
@@ -95,9 +100,22 @@ class _Leftover:
     pattern: str
     path: str
     expression: re.Pattern[str]
+    installs_python: bool = False
 
     def matches(self, file: str) -> bool:
         return self.expression.match(file) is not None
+
+
+def _needs(dockerfile: str, leftover: _Leftover) -> bool:
+    """Whether another Dockerfile of the same context may build with a leftover: it names it, or does not make its own."""
+    name = leftover.path.rpartition("/")[2]
+    if re.search(rf"^\s*(COPY|ADD)\b.*{re.escape(name)}", dockerfile, re.M | re.I):
+        return True
+    if name == "node_modules":
+        return not re.search(r"\b(npm|yarn|pnpm|bun)\b", dockerfile)
+    if name == ".git":
+        return _READS_GIT.search(dockerfile) is not None
+    return leftover.installs_python and not re.search(r"\b(pip3?|poetry|uv|pipenv)\b", dockerfile)
 
 
 def _is_broad(model: Model, position: int) -> bool:
@@ -123,7 +141,7 @@ def _leftovers(model: Model, context: BuildContext) -> Iterator[_Leftover]:
         for marker in (f for f in files if posixpath.basename(f) == "pyvenv.cfg"):
             folder = posixpath.dirname(marker)
             if folder and "/" not in folder:
-                yield _Leftover(folder, folder, re.compile(re.escape(folder) + "/"))
+                yield _Leftover(folder, folder, re.compile(re.escape(folder) + "/"), installs_python=True)
     for pattern, expression in _LEFTOVERS:
         shown = next((f for f in files if expression.match(f)), None)
         if shown is not None:
@@ -134,9 +152,9 @@ def _leftovers(model: Model, context: BuildContext) -> Iterator[_Leftover]:
 
 def _reads_git(model: Model, context: BuildContext) -> bool:
     runs = (model.file.instruction(p) for p in model.file.positions)
-    if any(_READS_GIT.search(node.text.replace(".gitignore", "")) for node in runs if node.keyword in ("RUN", "ONBUILD", "CMD", "ENTRYPOINT")):
+    if any(_READS_GIT.search(node.text.replace(".gitignore", "")) for node in runs if node.keyword in _COMMANDS):
         return True
-    return any(_READS_GIT.search(context.read_text(f) or "") for f in context.files() if posixpath.basename(f) in _VERSION_FILES and "/" not in f)
+    return any(_READS_GIT.search(context.read_text(f) or "") for f in context.files() if f in _VERSION_FILES)
 
 
 def _named(model: Model, path: str) -> bool:
@@ -158,4 +176,5 @@ def _completed(context: BuildContext, found: list[_Leftover]) -> IgnoreFile:
     start = before or ""
     if start and not start.endswith("\n"):
         start += newline
-    return IgnoreFile(name, before, start + "".join(e.pattern + newline for e in found), tuple([*context.patterns, *(e.pattern for e in found)]))
+    added = [entry.pattern for entry in found]
+    return IgnoreFile(name, before, start + "".join(pattern + newline for pattern in added), (*context.patterns, *added))

@@ -52,6 +52,9 @@ _KNOWN = frozenset({
 })  # fmt: skip
 
 
+_GO_COMPILES = (("build",), ("install",), ("mod",), ("vet",), ("get",), ("version",), ("env",))
+
+
 @dataclass(frozen=True)
 class _Base:
     """The runtime image and why."""
@@ -157,15 +160,14 @@ class _Splitter:
         middle: list[Instruction] = []
         if base.packages:
             middle.append(self.install(base))
+        middle += [copy_line(model, stage, name, path, path) for path in kept]  # before the program, which changes more often
         for output in self.outputs:
             target = f"/usr/local/bin/{posixpath.basename(output)}" if output in self.start.relocated else output
             if not any(is_below(output, folder) for folder in kept):
                 middle.append(copy_line(model, stage, name, output, target))
-        middle += [copy_line(model, stage, name, path, path) for path in kept]
-        relative = self.reads_relative()
         split = Split(
-            name, reference, self.last, tuple(middle), self.edited(base), self.start.replaced, self.build_variable, relative,
-            {"": None, "nonroot": ""}.get(user, user), not (stage.platform or "").startswith("$BUILD"),
+            name, reference, self.last, tuple(middle), self.edited(base), self.start.replaced, self.build_variable, self.moved(),
+            workdir=self.reads_relative(), user={"": None, "nonroot": ""}.get(user, user), platform=not (stage.platform or "").startswith("$BUILD"),
         )  # fmt: skip
         file = assemble(model, stage, split)
         touched = (stage.position, *sorted({b.position for b in self.builds}), *self.start.replaced)
@@ -508,6 +510,20 @@ class _Splitter:
             return True
         return _BUILD_VARIABLE.fullmatch(name) is not None and name not in ("GODEBUG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOTRACEBACK")
 
+    def moved(self) -> frozenset[int]:
+        """The ENV instructions that no step of the build is seen to read."""
+        nodes = [(p, self.model.file.instruction(p)) for p in self.stage.positions]
+        commands = [c for _, node in nodes if node.keyword == "RUN" and node.script is not None for c in node.script.commands]
+        if self.unusual() or any(c.name == "go" and c.argv[1:2] not in _GO_COMPILES for c in commands):
+            return frozenset()
+        used = "\n".join(node.value for p, node in nodes if p <= self.last and node.keyword in ("RUN", "COPY", "ADD", "WORKDIR", "ENV", "ARG", "USER"))
+        return frozenset(
+            p
+            for p, node in nodes
+            if node.keyword == "ENV" and not any(self.build_variable(n.name) or re.search(rf"\$\{{?{re.escape(n.name)}\b", used) for n in node.pairs)
+            and not any(n.name in ("HOME", "TMPDIR", "TZ", "LANG") or "proxy" in n.name.lower() for n in node.pairs)
+        )
+
     def install(self, base: _Base) -> Instruction:
         if self.image.package_manager == "apt":
             return apt_install(self.model, self.stage, base.packages, ("--no-install-recommends",))
@@ -516,7 +532,7 @@ class _Splitter:
     def edited(self, base: _Base) -> dict[int, list[Node]]:
         """The RUN instructions that compile: without cgo, without symbols for debuggers, with a cache that outlives them."""
         found: dict[int, list[Node]] = {}
-        for position in sorted({b.position for b in self.builds}):
+        for position in sorted({*(b.position for b in self.builds), *self.compiling()}):
             node = self.model.file.instruction(position)
             here = [b for b in self.builds if b.position == position]
             edits = [edit for build in here if build.command is not None for edit in self.command_edits(node, build, base)]
@@ -528,6 +544,16 @@ class _Splitter:
                 at = len(node.text) - len(node.text.lstrip(" \t")) + len(node.keyword_text)
                 edits.append((at, at, f" --mount=type=cache,target={cache}"))
             found[position] = [*before, node.edited(*edits) if edits else node]
+        return found
+
+    def compiling(self) -> list[int]:
+        """The RUN instructions that compile, be it for tests."""
+        found = []
+        for position in self.stage.positions:
+            node = self.model.file.instruction(position)
+            script = node.script if node.keyword == "RUN" else None
+            if script is not None and any(c.name == "go" and c.argv[1:2] in (("test",), ("vet",), ("generate",), ("run",)) for c in script.commands):
+                found.append(position)
         return found
 
     def command_edits(self, node: Instruction, build: GoBuild, base: _Base) -> list[tuple[int, int, str]]:

@@ -158,8 +158,9 @@ class _Splitter:
         last = max(p for p in stage.positions if model.file.instruction(p).keyword == "RUN")
         relative = any(p.kind == "cwd" for p in (*self.sources.read, *self.sources.written)) or bool(kept)
         split = Split(
-            name, reference, last, tuple(middle), {}, self.start.replaced, lambda variable: _BUILD_VARIABLE.fullmatch(variable) is not None, relative, user
-        )
+            name, reference, last, tuple(middle), replaced=self.start.replaced, workdir=relative, user=user,
+            build_variable=lambda variable: _BUILD_VARIABLE.fullmatch(variable) is not None,
+        )  # fmt: skip
         file = assemble(model, stage, split)
         made = quote_names([posixpath.basename(p) for p in self.programs])
         summary = f"compile {made} in a build stage and run on {reference}" + (f" as user {NOBODY}" if user == NOBODY else "")

@@ -63,7 +63,7 @@ def as_text(page: Page, paint: Paint) -> str:
     parts += [f"{paint(section.title, bold=True)}\n{indent(section.text, '  ')}" for section in page.sections]
     for example in page.examples:
         heading = f"Leaves alone: {example.because}" if isinstance(example, Keeps) else "Rewrites"
-        body = example.source if isinstance(example, Keeps) else colored(whole_diff(example.before, example.after), paint)
+        body = example.source if isinstance(example, Keeps) else colored(_made(example, example.after), paint)
         files = [f"  with {name}:\n{indent(content, '    | ', lambda _: True)}".rstrip("\n") for name, content in example.files]
         parts.append("\n".join([paint(heading, bold=True), *files, indent(body, "    ").rstrip("\n")]))
     return "\n\n".join(parts) + "\n"
@@ -87,7 +87,7 @@ def as_markdown(page: Page, rewritten: Callable[[Rewrites], tuple[str, bool]]) -
         text, unsafe = rewritten(example)
         parts += _context(example.files)
         parts.append("With `--unsafe`:" if unsafe else "")
-        parts.append(_fence("diff", whole_diff(example.before, text)))
+        parts.append(_fence("diff", _made(example, text)))
     if left:
         parts.append("## What it leaves alone")
     for each in left:
@@ -99,6 +99,14 @@ def as_table(pages: Iterable[Page], folder: str) -> str:
     """A Markdown table of pages that links to each. ``folder``: where they are, with a slash at its end, or empty."""
     rows = [f"| [{page.name}]({folder}{page.name}.md) | {_cell(page.summary)} | {_cell(page.safety)} |" for page in pages]
     return "\n".join(["| Pass | What it does | Safety |", "| --- | --- | --- |", *rows]) + "\n"
+
+
+def _made(example: Rewrites, text: str) -> str:
+    """What an example comes to: the Dockerfile as a diff, the ignore file where there is one."""
+    parts = [whole_diff(example.before, text)] if text != example.before else []
+    if example.ignore_file is not None:
+        parts.append(".dockerignore\n" + "".join(f"+{line}\n" for line in example.ignore_file.splitlines()))
+    return "\n".join(parts)
 
 
 def whole_diff(before: str, after: str) -> str:

@@ -64,7 +64,7 @@ class Totals:
     def add(self, result: Result) -> None:
         """Count a file's result."""
         self.files += 1
-        self.changed += result.changed
+        self.changed += result.changed or result.ignore_file is not None
         self.rewrites += len(result.rewrites)
         self.refusals += sum(not refused.fault for refused in result.refusals)
         self.available += sum(refused.available for refused in result.refusals)

@@ -4,6 +4,7 @@
 
 - ``before.Dockerfile``, exact bytes;
 - ``after.Dockerfile``, absent where the text must come out byte for byte as it went in;
+- ``after.dockerignore``, the ignore file behind it, where one is written;
 - ``case.toml``: ``why`` (what the case is for, required), ``unsafe = true`` (as with ``--unsafe``), ``refusal`` (part of a
   reason that must be given), ``select`` (names of passes in place of the folder's);
 - ``context/``, the build context; absent where there is none.
@@ -21,11 +22,12 @@ import dockerfile
 import pytest
 
 from optimizer import PASSES, Options, Result, optimize
+from optimizer.context import BuildContext
 from optimizer.syntax import encode, parse
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NAMES = frozenset(each.name for each in PASSES)
-FILES = frozenset({"before.Dockerfile", "after.Dockerfile", "case.toml", "context"})
+FILES = frozenset({"before.Dockerfile", "after.Dockerfile", "after.dockerignore", "case.toml", "context"})
 KEYS = {"why": str, "unsafe": bool, "refusal": str, "select": list}
 
 
@@ -48,12 +50,20 @@ class Case:
     def settings(self) -> dict[str, object]:
         return tomllib.loads((self.folder / "case.toml").read_text(encoding="utf-8"))
 
-    def run(self, source: bytes) -> Result:
+    @property
+    def ignore_file(self) -> Path:
+        return self.folder / "after.dockerignore"
+
+    def run(self, source: bytes, before: Result | None = None) -> Result:
+        """Run the passes; behind another run, with the ignore file that it made."""
         settings = self.settings
         select = settings.get("select", [self.name] if self.name else None)
         options = Options(select=None if select is None else frozenset(select), unsafe=bool(settings.get("unsafe")))
-        context = self.folder / "context"
-        return optimize(source, context=context if context.is_dir() else None, config=options)
+        folder = self.folder / "context"
+        context = BuildContext.open(folder) if folder.is_dir() else None
+        if context is not None and before is not None and before.ignore_file is not None:
+            context = context.with_patterns(before.ignore_file.patterns, before.ignore_file.path, before.ignore_file.text)
+        return optimize(source, context=context, config=options)
 
 
 def folders(path: Path) -> list[Path]:
@@ -87,6 +97,12 @@ def test_case(case: Case, request: pytest.FixtureRequest) -> None:
         case.after.unlink(missing_ok=True)
         if found != case.before:
             case.after.write_bytes(found)
+    ignored = None if result.ignore_file is None else result.ignore_file.text
+    if request.config.getoption("--update"):
+        case.ignore_file.unlink(missing_ok=True)
+        if ignored is not None:
+            case.ignore_file.write_text(ignored, encoding="utf-8", newline="")
+    assert ignored == (case.ignore_file.read_bytes().decode() if case.ignore_file.exists() else None)
     expected = case.after.read_bytes() if case.after.exists() else case.before
     assert found.decode("utf-8", "replace") == expected.decode("utf-8", "replace")
     assert found == expected
@@ -101,7 +117,7 @@ def test_case(case: Case, request: pytest.FixtureRequest) -> None:
 @each_case
 def test_second_run_changes_nothing(case: Case) -> None:
     once = case.run(case.before)
-    again = case.run(encode(once.text))
+    again = case.run(encode(once.text), before=once)
     assert again.text == once.text
     assert again.rewrites == ()
 
@@ -124,5 +140,5 @@ def test_folders_are_named_after_passes() -> None:
 @pytest.mark.parametrize("name", sorted({case.name for case in CASES if case.name}))
 def test_half_of_the_cases_say_leave_alone(name: str) -> None:
     cases = [case for case in CASES if case.name == name]
-    alone = [case for case in cases if not case.after.exists()]
+    alone = [case for case in cases if not case.after.exists() and not case.ignore_file.exists()]
     assert 2 * len(alone) >= len(cases), f"{len(alone)} of {len(cases)} cases of {name} leave the file alone"
