@@ -1,4 +1,4 @@
-"""The command line: ``dopt fix``, ``dopt check``, ``dopt passes``, ``dopt explain``.
+"""The command line: ``dopt fix``, ``dopt check``, ``dopt verify``, ``dopt passes``, ``dopt explain``.
 
 What a command needs is imported when it runs, so that ``dopt --help`` and completion answer at once.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from optimizer import __version__
+from optimizer.proving import stoppable, with_proof_options
 
 
 def _names(_context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> frozenset[str] | None:
@@ -60,7 +61,9 @@ def main() -> None:
 
 @main.command()
 @_with_options
-def fix(paths: tuple[Path, ...], config: Path | None, **choices: Any) -> None:
+@click.option("--verify", "verifying", is_flag=True, help="Build before and after, and leave out the rewrites that break.")
+@with_proof_options
+def fix(paths: tuple[Path, ...], config: Path | None, verifying: bool, proof: dict[str, Any], **choices: Any) -> None:
     """Rewrite Dockerfiles in place.
 
     PATHS are Dockerfiles or folders to search (default: this one); - reads standard input and writes standard output.
@@ -68,7 +71,15 @@ def fix(paths: tuple[Path, ...], config: Path | None, **choices: Any) -> None:
     """
     from optimizer.session import run
 
-    sys.exit(run(paths, config, write=not choices["diff"], **choices))
+    if not verifying:
+        sys.exit(run(paths, config, write=not choices["diff"], **choices))
+    from optimizer.proving import Proving
+
+    with stoppable():
+        proving = Proving(proof, choices["quiet"])
+        code = run(paths, config, write=not choices["diff"], proving=proving, **choices)
+        proving.report(choices["color"], verbose=choices["verbose"])
+    sys.exit(code)
 
 
 @main.command()
@@ -81,6 +92,27 @@ def check(paths: tuple[Path, ...], config: Path | None, **choices: Any) -> None:
     from optimizer.session import run
 
     sys.exit(run(paths, config, write=False, checking=True, **choices))
+
+
+@main.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--context", type=click.Path(path_type=Path), metavar="DIR", help="The folder that is built (default: found by COPY).")
+@click.option("--target", metavar="STAGE", help="The stage that is built (default: the last).")
+@with_proof_options
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Whether to colour the output.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
+@click.option("-v", "--verbose", is_flag=True, help="List every difference.")
+def verify(**choices: Any) -> None:
+    """Build two Dockerfiles and say whether AFTER does what BEFORE does.
+
+    Exits with 0 when it is proved, with 1 when it is not, with 2 when nothing can be said.
+    """
+    from optimizer.proving import verify
+
+    with stoppable():
+        code = verify(**choices)
+    sys.exit(code)
 
 
 @main.command()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,10 @@ from optimizer.files import InputError, check_text, context_folder, context_sour
 from optimizer.passes.base import IgnoreFile
 from optimizer.report import Paint, Totals, colored, describe, wants_color
 from optimizer.syntax import Dockerfile, encode, parse
+
+if TYPE_CHECKING:
+    from optimizer.context import BuildContext
+    from optimizer.proving import Proving
 
 STANDARD_INPUT = Path("-")
 BAR_FROM = 20  # files; fewer are done before a bar could be read
@@ -35,7 +39,7 @@ class BadCall(click.ClickException):
 class Request:
     """What the command line asks for; None where it leaves it to the configuration.
 
-    ``write`` is whether files are rewritten, ``diff`` whether diffs are printed.
+    ``write`` is whether files are rewritten, ``diff`` whether diffs are printed, ``proving`` proves each result by building.
     """
 
     write: bool
@@ -51,6 +55,7 @@ class Request:
     configs: Configs
     starts: tuple[Path, ...]
     ignore_files: dict[Path, IgnoreFile] = field(default_factory=dict)
+    proving: Proving | None = None
 
     def options(self, config: Config) -> Options:
         """What the engine may do: the command line wins, and a pass that it selects is not ignored."""
@@ -175,6 +180,8 @@ def _outcome(path: Path, request: Request) -> Outcome:
         return Outcome(path, data, result, note=note, folder=folder)
     except InputError as error:
         return Outcome(path, data, errors=(str(error),))
+    except BadCall:
+        raise
     except Exception as error:  # a defect, but one that must not keep the other files from being done
         return Outcome(path, data, errors=(_defect(empty.name, error, request.verbose),))
 
@@ -208,17 +215,25 @@ def _optimized(path: Path, data: bytes, folder: Path | None, options: Options, r
         if path == STANDARD_INPUT:  # a pipe gives back one text, so no second file is written
             options = dataclasses.replace(options, ignore=options.ignore | {"complete-dockerignore"})
         if context is None:
+            if request.proving is not None:
+                raise InputError(Outcome(path).name, "no build context to build with; --context gives one")
             return optimizer.optimize(data, config=options)
         target = context.root / (context.ignore_file or ".dockerignore")
         pending = request.ignore_files.get(target)  # what another Dockerfile of the same context would write
         if pending is not None and not request.write:
             context = context.with_patterns(pending.patterns, pending.path, pending.text)
-        result = optimizer.optimize(data, context=context, config=options)
+        result = _rewritten(Outcome(path).name, data, context, options, request)
         if result.ignore_file is not None:
             request.ignore_files[target] = result.ignore_file
         return result
     except ContextError as error:
         raise InputError(str(error.path), f"no build context: {error.reason}") from error
+
+
+def _rewritten(name: str, data: bytes, context: BuildContext, options: Options, request: Request) -> Result:
+    if request.proving is None:
+        return optimizer.optimize(data, context=context, config=options)
+    return request.proving.fixed(name, lambda each: optimizer.optimize(data, context=context, config=each), options, context)
 
 
 def _write_ignore_file(path: Path, new: IgnoreFile) -> None:

@@ -15,6 +15,7 @@ from optimizer.context.scopes import UNKNOWN, Value, Values
 if TYPE_CHECKING:
     import libcst as cst
 
+_ADDRESS = re.compile(r"[a-z]\w*(\+\w+)?:///")
 _MANY = 64  # combinations tried at most
 _SAME = {
     "str", "bytes", "os.fspath", "os.fsdecode", "os.fsencode", "tuple", "list", "sorted", "os.path.normcase",
@@ -99,8 +100,9 @@ def _add(left: Value, right: Value) -> Value:
     if left is None or isinstance(right, tuple):
         return HOLE
     text = right if isinstance(right, str) else HOLE if right is None else str(right)
-    # The root of the context in the middle of a text is a path that is computed in some other way.
-    return f"{left}{text if not text.startswith((ROOT, TEMPORARY)) or left == '' else HOLE}"
+    # The root of the context in the middle of a text is a path that is computed in some other way, but for `sqlite:///` + path.
+    whole = not text.startswith((ROOT, TEMPORARY)) or left == "" or _ADDRESS.fullmatch(str(left)) is not None
+    return f"{left}{text if whole else HOLE}"
 
 
 def _join(parts: tuple[Value, ...]) -> Value:

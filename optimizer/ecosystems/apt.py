@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, read_arguments, unwrapped
 from optimizer.syntax.shell import Command
 

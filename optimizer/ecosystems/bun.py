@@ -26,8 +26,8 @@ _VERBS = {
 }
 # Source: https://bun.sh/docs/cli/install
 _VALUED = frozenset({
-    "--cwd", "-c", "--config", "--registry", "--cache-dir", "--backend", "--filter", "--omit", "--cafile", "--network-concurrency", "--concurrent-scripts",
-    "--outdir", "--outfile", "--target", "--linker", "--minimum-release-age",
+    "--cwd", "-c", "--config", "--registry", "--cache-dir", "--backend", "--filter", "--omit", "--cafile", "--network-concurrency",
+    "--concurrent-scripts", "--outdir", "--outfile", "--target", "--linker", "--minimum-release-age",
 })  # fmt: skip
 
 

@@ -24,9 +24,12 @@ _VERBS = {
 _GEM_VERBS = {"install": Action.INSTALL, "i": Action.INSTALL, "update": Action.UPDATE, "uninstall": Action.REMOVE, "build": Action.BUILD}
 # Source: https://bundler.io/man/bundle-install.1.html
 _VALUED = frozenset({
-    "-j", "--jobs", "--gemfile", "--path", "--with", "--without", "--retry", "--binstubs", "--shebang", "--target-rbconfig", "--trust-policy", "-g",
+    "-j", "--jobs", "--gemfile", "--path", "--with", "--without", "--retry", "--binstubs", "--shebang", "--target-rbconfig",
+    "--trust-policy", "-g",
 })  # fmt: skip
-_GEM_VALUED = frozenset({"-v", "--version", "-s", "--source", "-i", "--install-dir", "-n", "--bindir", "-g", "--file", "--platform", "-P", "--build-root"})
+_GEM_VALUED = frozenset({
+    "-v", "--version", "-s", "--source", "-i", "--install-dir", "-n", "--bindir", "-g", "--file", "--platform", "-P", "--build-root",
+})  # fmt: skip
 
 
 class Bundler(Ecosystem):

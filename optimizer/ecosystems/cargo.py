@@ -29,9 +29,9 @@ _VERBS = {
 }
 # Source: https://doc.rust-lang.org/cargo/commands/cargo-build.html and cargo-install.html
 _VALUED = frozenset({
-    "--manifest-path", "--target", "--target-dir", "-p", "--package", "--bin", "--example", "--features", "-F", "--profile", "--config", "-C", "-Z",
-    "--path", "--git", "--branch", "--tag", "--rev", "--version", "--vers", "--root", "--registry", "--index", "-j", "--jobs", "--color",
-    "--message-format", "--exclude", "--out-dir", "--artifact-dir", "--lockfile-path", "-s", "--sync",
+    "--manifest-path", "--target", "--target-dir", "-p", "--package", "--bin", "--example", "--features", "-F", "--profile", "--config",
+    "-C", "-Z", "--path", "--git", "--branch", "--tag", "--rev", "--version", "--vers", "--root", "--registry", "--index", "-j",
+    "--jobs", "--color", "--message-format", "--exclude", "--out-dir", "--artifact-dir", "--lockfile-path", "-s", "--sync",
 })  # fmt: skip
 
 
@@ -50,7 +50,9 @@ class Cargo(Ecosystem):
         verb = found.verb.value if found.verb else None
         names = tuple(w.value or w.text for w in found.operands)
         action = _VERBS.get(verb or "", Action.OTHER)
-        return Call(self.name, action, command, found.verb, names, found.values("--manifest-path"), found.names, found.complete, words.prefix)
+        return Call(
+            self.name, action, command, found.verb, names, found.values("--manifest-path"), found.names, found.complete, words.prefix
+        )
 
 
 def arguments_of(words: Words) -> Arguments | None:

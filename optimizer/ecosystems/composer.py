@@ -32,7 +32,9 @@ _VERBS = {
     "validate": Action.OTHER,
     "diagnose": Action.OTHER,
 }
-_VALUED = frozenset({"-d", "--working-dir", "--ignore-platform-req", "--prefer-install", "--apcu-autoloader-prefix", "--stability", "--repository"})
+_VALUED = frozenset({
+    "-d", "--working-dir", "--ignore-platform-req", "--prefer-install", "--apcu-autoloader-prefix", "--stability", "--repository",
+})  # fmt: skip
 
 
 class Composer(Ecosystem):

@@ -29,7 +29,7 @@ class Conda(Ecosystem):
     name = "conda"
     programs = re.compile(r"conda$")
     program: ClassVar[str] = "conda"
-    caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "conda clean -afy"),)
+    caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "conda clean -ay"),)
 
     def read(self, command: Command) -> Call | None:
         """See ``Ecosystem.read``."""
@@ -41,7 +41,8 @@ class Conda(Ecosystem):
         names = tuple(w.value or w.text for w in found.operands)
         if found.verb is not None and found.verb.value == "env" and names[:1] not in (("create",), ("update",)):
             action = Action.OTHER
-        if action is Action.CLEAN and not any(o in ("--all", "--tarballs", "--packages") or re.fullmatch(r"-[a-z]*[atp][a-z]*", o) for o in found.names):
+        empties = any(o in ("--all", "--tarballs", "--packages") or re.fullmatch(r"-[a-z]*[atp][a-z]*", o) for o in found.names)
+        if action is Action.CLEAN and not empties:
             action = Action.OTHER
         return Call(self.name, action, command, found.verb, names, found.values("-f", "--file"), found.names, found.complete, words.prefix)
 

@@ -27,8 +27,9 @@ _VERBS = {
 }
 # Source: https://learn.microsoft.com/dotnet/core/tools/dotnet-publish and dotnet-restore
 _VALUED = frozenset({
-    "-r", "--runtime", "-c", "--configuration", "-o", "--output", "-f", "--framework", "-s", "--source", "--packages", "--configfile", "-v",
-    "--verbosity", "--version-suffix", "-a", "--arch", "--os", "--lock-file-path", "--tool-path", "--version", "--project", "--artifacts-path",
+    "-r", "--runtime", "-c", "--configuration", "-o", "--output", "-f", "--framework", "-s", "--source", "--packages", "--configfile",
+    "-v", "--verbosity", "--version-suffix", "-a", "--arch", "--os", "--lock-file-path", "--tool-path", "--version", "--project",
+    "--artifacts-path",
 })  # fmt: skip
 
 

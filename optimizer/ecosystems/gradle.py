@@ -13,8 +13,9 @@ FETCHING = frozenset({"dependencies", "buildEnvironment"})
 _HARMLESS = frozenset({"help", "tasks", "projects", "properties", "wrapper", "clean"})
 # Source: https://docs.gradle.org/current/userguide/command_line_interface.html
 _VALUED = frozenset({
-    "-p", "--project-dir", "-b", "--build-file", "-c", "--settings-file", "-g", "--gradle-user-home", "-I", "--init-script", "-x", "--exclude-task",
-    "--include-build", "--console", "--max-workers", "--warning-mode", "--project-cache-dir", "--configuration", "-M", "-F", "--priority",
+    "-p", "--project-dir", "-b", "--build-file", "-c", "--settings-file", "-g", "--gradle-user-home", "-I", "--init-script", "-x",
+    "--exclude-task", "--include-build", "--console", "--max-workers", "--warning-mode", "--project-cache-dir", "--configuration", "-M",
+    "-F", "--priority",
 })  # fmt: skip
 
 

@@ -10,8 +10,9 @@ from optimizer.syntax.shell import Command
 
 # Source: `javac --help` of JDK 21.
 _VALUED = frozenset({
-    "-d", "-cp", "-classpath", "--class-path", "-p", "--module-path", "-s", "-h", "-source", "--source", "-target", "--target", "--release", "-encoding",
-    "-sourcepath", "--source-path", "--module-source-path", "-m", "--module", "--add-modules", "-processorpath", "--processor-path", "-processor",
+    "-d", "-cp", "-classpath", "--class-path", "-p", "--module-path", "-s", "-h", "-source", "--source", "-target", "--target",
+    "--release", "-encoding", "-sourcepath", "--source-path", "--module-source-path", "-m", "--module", "--add-modules",
+    "-processorpath", "--processor-path", "-processor",
 })  # fmt: skip
 
 

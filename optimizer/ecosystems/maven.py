@@ -10,11 +10,14 @@ from optimizer.syntax.shell import Command
 
 # The goals that fetch dependencies and read no source, with or without the plugin's coordinates in front.
 FETCHING = re.compile(r"(dependency|org\.apache\.maven\.plugins:maven-dependency-plugin(:[\w.-]+)?):(go-offline|resolve|resolve-plugins)$")
-_BUILDING = frozenset({"compile", "test-compile", "test", "package", "verify", "install", "deploy", "process-resources", "process-classes", "site"})
+_BUILDING = frozenset({
+    "compile", "test-compile", "test", "package", "verify", "install", "deploy", "process-resources", "process-classes", "site",
+})  # fmt: skip
 # Source: https://maven.apache.org/ref/current/maven-embedder/cli.html
 _VALUED = frozenset({
-    "-f", "--file", "-s", "--settings", "-gs", "--global-settings", "-P", "--activate-profiles", "-pl", "--projects", "-rf", "--resume-from", "-T",
-    "--threads", "-b", "--builder", "-t", "--toolchains", "-gt", "--global-toolchains", "-l", "--log-file", "-D", "--define", "--color", "-ep", "-emp",
+    "-f", "--file", "-s", "--settings", "-gs", "--global-settings", "-P", "--activate-profiles", "-pl", "--projects", "-rf",
+    "--resume-from", "-T", "--threads", "-b", "--builder", "-t", "--toolchains", "-gt", "--global-toolchains", "-l", "--log-file", "-D",
+    "--define", "--color", "-ep", "-emp",
 })  # fmt: skip
 
 
@@ -32,7 +35,7 @@ class Maven(Ecosystem):
             return None
         goals = tuple(w.value or w.text for w in found.operands)
         action = Action.OTHER
-        if any(goal in _BUILDING or ":" in goal and not FETCHING.match(goal) for goal in goals):
+        if any(goal in _BUILDING or (":" in goal and not FETCHING.match(goal)) for goal in goals):
             action = Action.BUILD
         elif any(FETCHING.match(goal) for goal in goals):
             action = Action.INSTALL

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+
 from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, read_arguments, unwrapped
 from optimizer.syntax.shell import Command
 
 _INSTALLS = frozenset({"install", "i", "ci", "add", "clean-install", "isntall", "install-clean"})
-_NPM_VALUED = frozenset({
-    "--prefix", "-C", "--registry", "--cache", "--omit", "--include", "--workspace", "-w", "--loglevel", "--userconfig", "--tag", "--script-shell",
-    "--fetch-timeout", "--fetch-retries", "--maxsockets", "--only",
+_NPM_VERBS = _INSTALLS | {
+    "run", "run-script", "cache", "prune", "uninstall", "rm", "start", "test", "rebuild", "config", "set", "update", "link",
+}  # fmt: skip
+_YARN_VERBS = frozenset({
+    "install", "add", "global", "run", "build", "cache", "remove", "workspaces", "workspace", "set", "config", "start",
 })  # fmt: skip
-_YARN_VALUED = frozenset({"--cwd", "--registry", "--cache-folder", "--modules-folder", "--network-timeout", "--mutex", "--network-concurrency"})
+_PNPM_VERBS = _INSTALLS | {"run", "build", "store", "prune", "remove", "fetch", "deploy", "exec", "start", "config"}
+_NPM_VALUED = frozenset({
+    "--prefix", "-C", "--registry", "--cache", "--omit", "--include", "--workspace", "-w", "--loglevel", "--userconfig", "--tag",
+    "--script-shell", "--fetch-timeout", "--fetch-retries", "--maxsockets", "--only",
+})  # fmt: skip
+_YARN_VALUED = frozenset({
+    "--cwd", "--registry", "--cache-folder", "--modules-folder", "--network-timeout", "--mutex", "--network-concurrency",
+})  # fmt: skip
 _PNPM_VALUED = frozenset({"--filter", "-F", "--dir", "-C", "--store-dir", "--registry", "--reporter", "--loglevel"})
 
 
@@ -25,6 +35,7 @@ class Npm(Ecosystem):
             folders=("~/.npm",),
             filled_by=frozenset({Action.INSTALL}),
             clean="npm cache clean --force",
+            variables=frozenset({"NPM_CONFIG_CACHE", "npm_config_cache"}),
         ),
     )
 
@@ -33,8 +44,7 @@ class Npm(Ecosystem):
         words = unwrapped(command)
         if words.program != "npm":
             return None
-        verbs = _INSTALLS | {"run", "run-script", "cache", "prune", "uninstall", "rm", "start", "test", "rebuild", "config", "set", "update", "link"}
-        found = read_arguments(words.words[1:], frozenset(verbs), _NPM_VALUED)
+        found = read_arguments(words.words[1:], _NPM_VERBS, _NPM_VALUED)
         verb = found.verb.value if found.verb else None
         names = tuple(w.value or w.text for w in found.operands)
         action = Action.OTHER
@@ -68,8 +78,7 @@ class Yarn(Ecosystem):
         words = unwrapped(command)
         if words.program not in ("yarn", "yarnpkg"):
             return None
-        verbs = frozenset({"install", "add", "global", "run", "build", "cache", "remove", "workspaces", "workspace", "set", "config", "start"})
-        found = read_arguments(words.words[1:], verbs, _YARN_VALUED)
+        found = read_arguments(words.words[1:], _YARN_VERBS, _YARN_VALUED)
         verb = found.verb.value if found.verb else None
         names = tuple(w.value or w.text for w in found.operands)
         action = Action.OTHER
@@ -97,8 +106,7 @@ class Pnpm(Ecosystem):
         words = unwrapped(command)
         if words.program != "pnpm":
             return None
-        verbs = _INSTALLS | {"run", "build", "store", "prune", "remove", "fetch", "deploy", "exec", "start", "config"}
-        found = read_arguments(words.words[1:], frozenset(verbs), _PNPM_VALUED)
+        found = read_arguments(words.words[1:], _PNPM_VERBS, _PNPM_VALUED)
         verb = found.verb.value if found.verb else None
         names = tuple(w.value or w.text for w in found.operands)
         action = Action.OTHER

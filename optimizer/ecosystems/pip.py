@@ -21,11 +21,11 @@ _VERBS = {
 }
 # Options with a value: `pip install --help`, pip 24.
 _VALUED = frozenset({
-    "-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-t", "--target", "--platform", "--python-version", "--prefix", "--root",
-    "--src", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-binary", "--only-binary", "--cache-dir", "--trusted-host",
-    "--timeout", "--retries", "--proxy", "--cert", "--client-cert", "--log", "--upgrade-strategy", "--implementation", "--abi", "--report",
-    "--config-settings", "-C", "--global-option", "--progress-bar", "--root-user-action", "--use-feature", "--exists-action", "--python",
-    "--build", "--group",
+    "-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-t", "--target", "--platform", "--python-version", "--prefix",
+    "--root", "--src", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-binary", "--only-binary", "--cache-dir",
+    "--trusted-host", "--timeout", "--retries", "--proxy", "--cert", "--client-cert", "--log", "--upgrade-strategy", "--implementation",
+    "--abi", "--report", "--config-settings", "-C", "--global-option", "--progress-bar", "--root-user-action", "--use-feature",
+    "--exists-action", "--python", "--build", "--group",
 })  # fmt: skip
 
 
@@ -67,9 +67,9 @@ def arguments_of(words: Words) -> tuple[Word, ...] | None:
         return words.words[1:]
     if _PYTHON.match(program):
         values = [w.value for w in words.words[1:]]
-        if "-m" in values and values[values.index("-m") + 1 : values.index("-m") + 2] == ["pip"]:
-            if all(v is not None and v.startswith("-") for v in values[: values.index("-m")]):
-                return words.words[values.index("-m") + 3 :]
+        at = values.index("-m") if "-m" in values else len(values)
+        if values[at + 1 : at + 2] == ["pip"] and all(v is not None and v.startswith("-") for v in values[:at]):
+            return words.words[at + 3 :]
     return None
 
 

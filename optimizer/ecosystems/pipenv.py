@@ -50,7 +50,17 @@ class Pipenv(Ecosystem):
             return None
         call = call_of(self.name, command, words, found, _action)
         names = call.packages + found.values("-e", "--editable")
-        return Call(self.name, call.action, command, call.verb, names, found.values("-r", "--requirements"), call.options, call.complete, call.prefix)
+        return Call(
+            self.name,
+            call.action,
+            command,
+            call.verb,
+            names,
+            found.values("-r", "--requirements"),
+            call.options,
+            call.complete,
+            call.prefix,
+        )
 
 
 def arguments_of(words: Words) -> Arguments | None:

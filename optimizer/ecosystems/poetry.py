@@ -27,7 +27,8 @@ _VERBS = {
 }
 # Source: https://python-poetry.org/docs/cli/
 _VALUED = frozenset({
-    "-C", "--directory", "-P", "--project", "-E", "--extras", "--with", "--without", "--only", "-G", "--group", "-f", "--format", "-o", "--output",
+    "-C", "--directory", "-P", "--project", "-E", "--extras", "--with", "--without", "--only", "-G", "--group", "-f", "--format", "-o",
+    "--output",
 })  # fmt: skip
 
 

@@ -29,13 +29,14 @@ _INNER = {
 }
 # Source: https://docs.astral.sh/uv/reference/cli/
 _VALUED = frozenset({
-    "-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints", "--override", "--overrides", "-e", "--editable", "--extra",
-    "--group", "--no-group", "--only-group", "--package", "--no-install-package", "-i", "--index-url", "--index", "--default-index",
-    "--extra-index-url", "-f", "--find-links", "-p", "--python", "--project", "--directory", "--cache-dir", "--config-file", "--link-mode",
-    "--index-strategy", "--keyring-provider", "--prerelease", "--resolution", "-t", "--target", "--prefix", "--exclude-newer", "--no-binary",
-    "--only-binary", "--no-build-package", "--no-binary-package", "-C", "--config-setting", "--python-version", "--python-platform", "--script",
-    "-b", "--build-constraint", "--build-constraints", "--with", "-P", "--upgrade-package", "--reinstall-package", "--color", "--prompt",
-    "-o", "--output-file", "--refresh-package", "--allow-insecure-host", "--env-file",
+    "-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints", "--override", "--overrides", "-e", "--editable",
+    "--extra", "--group", "--no-group", "--only-group", "--package", "--no-install-package", "-i", "--index-url", "--index",
+    "--default-index", "--extra-index-url", "-f", "--find-links", "-p", "--python", "--project", "--directory", "--cache-dir",
+    "--config-file", "--link-mode", "--index-strategy", "--keyring-provider", "--prerelease", "--resolution", "-t", "--target",
+    "--prefix", "--exclude-newer", "--no-binary", "--only-binary", "--no-build-package", "--no-binary-package", "-C",
+    "--config-setting", "--python-version", "--python-platform", "--script", "-b", "--build-constraint", "--build-constraints",
+    "--with", "-P", "--upgrade-package", "--reinstall-package", "--color", "--prompt", "-o", "--output-file", "--refresh-package",
+    "--allow-insecure-host", "--env-file",
 })  # fmt: skip
 
 
@@ -70,7 +71,9 @@ class Uv(Ecosystem):
             action = _INNER[group].get(rest.value or "", Action.OTHER)
             verb, operands = rest, operands[1:]
         names = tuple(w.value or w.text for w in operands) + found.values("-e", "--editable")
-        manifests = found.values("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints", "--override", "--overrides")
+        manifests = found.values(
+            "-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints", "--override", "--overrides"
+        )
         options = found.names | ({"--no-cache"} if found.names & {"-n", "--no-cache-dir"} else set())
         return Call(self.name, action, command, verb, names, manifests, options, found.complete, words.prefix)
 

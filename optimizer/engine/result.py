@@ -11,6 +11,9 @@ from optimizer.syntax import Problem
 if TYPE_CHECKING:
     from dockerfile_parse import DockerfileParser
 
+RewriteKey = tuple[str, tuple[int, int], str]
+"""What tells a rewrite from the others of a run: the pass's name, first and last line in the source, and the summary."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -21,12 +24,16 @@ class Options:
         ignore: Names of passes to leave out.
         unsafe: Whether changes that rest on an assumption are made.
         target: The stage that is built (``docker build --target``), None for the last.
+        drop: Rewrites that are not made, by ``Rewrite.key``.
+        limit: How many rewrites are made at most, the first ones; None for all.
     """
 
     select: frozenset[str] | None = None
     ignore: frozenset[str] = frozenset()
     unsafe: bool = False
     target: str | None = None
+    drop: frozenset[RewriteKey] = frozenset()
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,11 @@ class Rewrite:
     safety: Safety
     assumption: str
     lines: tuple[int, int]
+
+    @property
+    def key(self) -> RewriteKey:
+        """What ``Options.drop`` knows it by; the same in every run over the same source."""
+        return self.pass_name, self.lines, self.summary
 
 
 @dataclass(frozen=True)

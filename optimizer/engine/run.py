@@ -95,12 +95,17 @@ class _Job:
     def step(self, rewriter: Pass) -> bool:
         """Apply the first change of a pass that is allowed; the refusals of a pass with none left are kept."""
         refusals: list[Refused] = []
+        if self.options.limit is not None and len(self.rewrites) >= self.options.limit:
+            return False
         for found in rewriter.changes(self.model):
             if isinstance(found, Refusal):
                 refusals.append(Refused(rewriter.name, found.reason, self.lines((found.position,))[0]))
                 continue
-            line = self.lines(found.touched)[0]
-            if self.is_ignored(rewriter.name, found.touched):
+            lines = self.lines(found.touched)
+            line = lines[0]
+            if (rewriter.name, lines, found.summary) in self.options.drop:
+                refusals.append(Refused(rewriter.name, f"{found.summary}: dropped", line))
+            elif self.is_ignored(rewriter.name, found.touched):
                 refusals.append(Refused(rewriter.name, f"{found.summary}: ignored by a comment", line))
             elif found.safety is Safety.UNSAFE and not self.options.unsafe:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: only if {found.assumption}", line, available=True))

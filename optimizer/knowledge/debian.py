@@ -72,7 +72,8 @@ def runtime_packages(dev: str, release: str | None) -> tuple[str, ...] | None:
     """The Debian packages that a program built with the development package `dev` needs to run.
 
     `release` is a code name such as ``bookworm``. With `None` the answer is that of all releases the table has, if it is the
-    same. ``()`` means that nothing is needed (headers only); `None` means unknown: another package, another release.
+    same; libraries that trixie renamed for 64-bit time count under their old name, which the new ones provide
+    (https://wiki.debian.org/ReleaseGoals/64bit-time). ``()`` means that nothing is needed (headers only); `None` means unknown: another package, another release.
     """
     line = _line("debian_runtime.txt", plain_name(dev))
     if line is None:
@@ -83,9 +84,15 @@ def runtime_packages(dev: str, release: str | None) -> tuple[str, ...] | None:
         for number in numbers.split(","):
             answers[number] = tuple(packages.split())
     if release is None:
-        return answers.get("*")
+        plain = {tuple(re.sub(r"t64$", "", name) for name in packages) for packages in answers.values()}
+        return plain.pop() if len(plain) == 1 and _covers_all(answers) else None
     covered = dict(word.split("=") for word in (_line("debian_runtime.txt", "#") or "").split())
     return answers.get("*", answers.get(covered[release])) if release in covered else None
+
+
+def _covers_all(answers: dict[str, tuple[str, ...]]) -> bool:
+    covered = dict(word.split("=") for word in (_line("debian_runtime.txt", "#") or "").split())
+    return "*" in answers or answers.keys() >= set(covered.values())
 
 
 def build_only(package: str, manager: str) -> bool | None:

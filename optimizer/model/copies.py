@@ -48,7 +48,8 @@ class CopyFacts:
             else:
                 for match in model.context.match(source):
                     if path == match:
-                        found = posixpath.join(self.destination, posixpath.basename(path)) if self.into else self.destination
+                        inner = posixpath.join(self.destination, posixpath.basename(path))
+                        found = inner if self.into and not model.context.is_dir(match) else self.destination
                     elif path.startswith(match + "/") and model.context.is_dir(match):
                         found = posixpath.join(self.destination, path[len(match) + 1 :])
         return posixpath.normpath(found) if found else None
@@ -71,7 +72,9 @@ class CopyFacts:
                     if model.context.is_dir(match):
                         if inside:
                             candidates.append(posixpath.join(match, relative))
-                    elif (inside and self.into and posixpath.basename(match) == relative) or (not self.into and image_path == self.destination):
+                    elif (inside and self.into and posixpath.basename(match) == relative) or (
+                        not self.into and image_path == self.destination
+                    ):
                         candidates.append(match)
         if model.context is None:
             return candidates[-1] if candidates else None

@@ -139,7 +139,7 @@ class _Reader:
             if not command.words:
                 self.variables.update({name: value.value if value else "" for name, value in command.assignments})
                 continue
-            words = unwrapped(command).words
+            words = unwrapped(command).words or command.words
             values = [self.value(word) for word in words]
             if "subshell" not in enclosing and outer is not None:
                 cwd, outer = outer, None  # a subshell's cd ends with it
@@ -416,7 +416,7 @@ class _Reader:
                 path = posixpath.join(target, posixpath.basename(source)) if into else target
                 whole = one.source.rstrip("/").endswith("/.") or (self.is_dir(source) and not into)
                 self.installed[target if whole else path] = source
-                if one.mode is not None and re.fullmatch(r"\d*[0-7][024]", one.mode):
+                if one.mode is not None and re.fullmatch(r"\d*[0-3]" if source not in self.made else r"\d*[0-46]", one.mode):
                     self.private.append(target if whole else path)
                 if posixpath.basename(words[0] or "") == "mv" and source in self.made:
                     self.made[path] = self.made.pop(source)

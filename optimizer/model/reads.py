@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
 from optimizer.model.copies import CopyFacts, overlap
+from optimizer.model.installs import READERS, project_files
 from optimizer.model.model import Model, mounts
 from optimizer.model.state import State
+from optimizer.syntax.heredocs import is_marker
 from optimizer.syntax.shell import Command, Redirect, Script, Word
 
 
@@ -36,30 +40,57 @@ class CannotTell(Exception):
 # Commands whose words are no paths that they read.
 _NO_PATHS = frozenset({
     "echo", "printf", "true", ":", "useradd", "groupadd", "adduser", "addgroup", "usermod", "groupmod", "set", "locale-gen", "ldconfig",
-    "update-ca-certificates", "add-apt-repository", "apt-key", "corepack", "update-locale", "dpkg-reconfigure", "passwd", "debconf-set-selections",
+    "update-ca-certificates", "add-apt-repository", "apt-key", "corepack", "update-locale", "dpkg-reconfigure", "passwd",
+    "debconf-set-selections",
 })  # fmt: skip
 # Commands that read and write nothing but the paths they are given.
 _PATHS = frozenset({
-    "rm", "mkdir", "rmdir", "ln", "chmod", "chown", "chgrp", "touch", "curl", "wget", "tee", "gpg", "install", "mv", "cp", "test", "[", "sed",
+    "rm", "mkdir", "rmdir", "ln", "chmod", "chown", "chgrp", "touch", "curl", "wget", "tee", "gpg", "install", "mv", "cp", "test", "[",
+    "sed",
     "localedef", "update-alternatives",
 })  # fmt: skip
+# Options whose value says where packages come from.
+_ADDRESSES = frozenset(
+    {"-i", "--index-url", "--extra-index-url", "--trusted-host", "--proxy", "--timeout", "--retries", "--registry", "--cert"}
+)
 # Variables by which a file of the project can reach a package manager.
 _STEERING = frozenset({
-    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_TARGET", "PIP_PREFIX",
-    "NODE_PATH", "NODE_OPTIONS", "NPM_CONFIG_USERCONFIG", "NPM_CONFIG_GLOBALCONFIG", "NPM_CONFIG_PREFIX", "BASH_ENV", "ENV", "LD_PRELOAD",
-    "LD_LIBRARY_PATH", "GOFLAGS", "GOWORK", "GIT_CONFIG", "GNUPGHOME", "CURL_HOME", "WGETRC", "APT_CONFIG",
+    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PIP_CONSTRAINT", "PIP_REQUIREMENT", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_TARGET",
+    "PIP_PREFIX", "NODE_PATH", "NODE_OPTIONS", "NPM_CONFIG_USERCONFIG", "NPM_CONFIG_GLOBALCONFIG", "NPM_CONFIG_PREFIX", "BASH_ENV",
+    "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "GOFLAGS", "GOWORK", "GIT_CONFIG", "GNUPGHOME", "CURL_HOME", "WGETRC", "APT_CONFIG",
 })  # fmt: skip
-_SYSTEM_FOLDERS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/root", "/dev", "/proc", "/sys", "/run", "/boot", "/tmp")
-_PROJECT_FOLDERS = ("/usr/src", "/usr/local/src", "/usr/app", "/var/www", "/var/app", "/var/task", "/usr/local/app", "/usr/share/nginx/html")
+# Modules that pip and the build backends it starts import by these names.
+_PYTHON_NAMES = sys.stdlib_module_names | {
+    "sitecustomize",
+    "usercustomize",
+    "pip",
+    "setuptools",
+    "wheel",
+    "pkg_resources",
+    "distutils",
+    "_distutils_hack",
+}
+_SYSTEM_FOLDERS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/root", "/dev", "/proc", "/sys", "/run", "/boot")
+_PROJECT_FOLDERS = (
+    "/usr/src",
+    "/usr/local/src",
+    "/usr/app",
+    "/var/www",
+    "/var/app",
+    "/var/task",
+    "/usr/local/app",
+    "/usr/share/nginx/html",
+)
 
 
-def reads(model: Model, position: int, copies: Sequence[CopyFacts]) -> Reads:
+def reads(model: Model, position: int, copies: Sequence[CopyFacts], end: int | None = None) -> Reads:
     """What the RUN at a position reads of the files that these instructions copied.
 
     Args:
         model: Facts of the Dockerfile.
         position: Index of a RUN.
         copies: The COPY and ADD instructions in force before it, in order.
+        end: Only the commands that end at or before this offset of its shell text count; None for all.
 
     Raises:
         CannotTell: It may read anything.
@@ -67,18 +98,18 @@ def reads(model: Model, position: int, copies: Sequence[CopyFacts]) -> Reads:
     node = model.file.instruction(position)
     state = model.before(position)
     script = node.script
-    if script is None or not script.understood or node.heredocs:
+    if script is None or not script.understood or (node.heredocs and (not is_marker(node.value) or script.text.startswith("#!"))):
         raise CannotTell("it is in exec form, has a heredoc or is not understood")
     if state.shell[0].rpartition("/")[2] not in ("sh", "bash", "dash", "ash"):
         raise CannotTell("its shell is not one whose text can be read")
     if any(m.type == "bind" and "from" not in m.options for m in mounts(node)):
         raise CannotTell("it mounts the build context")
-    return _Reader(model, state, tuple(copies), script).read()
+    return _Reader(model, state, tuple(copies), script, len(script.text) if end is None else end).read()
 
 
 class _Reader:
-    def __init__(self, model: Model, state: State, copies: tuple[CopyFacts, ...], script: Script) -> None:
-        self.model, self.state, self.copies, self.script = model, state, copies, script
+    def __init__(self, model: Model, state: State, copies: tuple[CopyFacts, ...], script: Script, end: int) -> None:
+        self.model, self.state, self.copies, self.script, self.end = model, state, copies, script, end
         self.cwd = state.workdir
         self.files: dict[str, str] = {}
         self.installs = False
@@ -87,6 +118,8 @@ class _Reader:
     def read(self) -> Reads:
         self.check_variables()
         for command, enclosing in self.script.walk():
+            if command.end > self.end:
+                break
             if not set(enclosing) <= {"&&", "|"}:
                 raise CannotTell("it is more than a list of commands")
             self.command(command)
@@ -98,11 +131,28 @@ class _Reader:
             if name not in self.state.env and name not in self.state.args:
                 continue
             value = self.state.lookup(name)
+            if name == "PYTHONPATH" and value is not None and not any(self.shadows(self.path(part)) for part in value.split(":") if part):
+                continue
             if value is None or any(self.copied(self.path(part)) for part in re.split(r"[:,= ]", value) if "/" in part or part == "."):
                 raise CannotTell(f"{name} may lead it to copied files")
         for part in (self.state.lookup("PATH") or "").split(":"):
             if part.startswith("/") and self.copied(part) and self.brings(part):
                 raise CannotTell(f"PATH leads to programs in {part}, which is copied")
+
+    def shadows(self, folder: str | None) -> bool:
+        """Whether Python modules that are copied to a folder on PYTHONPATH may get between pip and what it imports or finds installed."""
+        context = self.model.context
+        if folder is None or context is None or context.truncated:
+            return folder is None or self.copied(folder)
+        names = set()
+        for copy in self.copies:
+            for file in context.files():
+                image = copy.image_of(self.model, file) or ""
+                if image.startswith(folder.rstrip("/") + "/"):
+                    names.add(image[len(folder.rstrip("/")) + 1 :].partition("/")[0])
+        return any(
+            name.partition(".")[0] in _PYTHON_NAMES or name.endswith((".egg-info", ".dist-info", ".egg", ".egg-link")) for name in names
+        )
 
     def path(self, word: str) -> str | None:
         if word.startswith("/"):
@@ -118,7 +168,9 @@ class _Reader:
         if self.model.context is None or self.model.context.truncated:
             return True
         context = self.model.context
-        return any((copy.image_of(self.model, f) or "").startswith(folder.rstrip("/") + "/") for copy in self.copies for f in context.files())
+        return any(
+            (copy.image_of(self.model, f) or "").startswith(folder.rstrip("/") + "/") for copy in self.copies for f in context.files()
+        )
 
     def command(self, command: Command) -> None:
         for redirect in command.redirects:
@@ -130,7 +182,9 @@ class _Reader:
         call = read_call(command)
         words = unwrapped(command)
         program = words.program
-        if words.words and "/" in (words.words[0].value or "") and self.copied(self.path(words.words[0].value or "")) and self.brings_file(words.words[0]):
+        own = call is not None and call.ecosystem in READERS  # a wrapper such as ./mvnw is one of the files it tells
+        program_path = words.words[0].value if words.words and not own else None
+        if program_path and "/" in program_path and self.copied(self.path(program_path)) and self.brings_file(words.words[0]):
             raise CannotTell(f"it runs {words.words[0].value}, which is copied")
         if call is not None:
             self.call(call)
@@ -172,8 +226,20 @@ class _Reader:
             if value is None or self.copied(self.path(value)):
                 raise CannotTell(f"`{program}` works among the copied files")
 
+    def complete(self, call: Call) -> bool:
+        """Whether it is known what a call is given; where an index or a token comes from a variable does not matter."""
+        if call.complete:
+            return True
+        words = call.command.words
+        for before, word in pairwise(words):
+            if word.value is None and not word.text.startswith("-") and before.value not in _ADDRESSES:
+                option = before.value in ("-r", "--requirement", "-c", "--constraint")
+                if not option or self.state.expand(word.text) is None or word.substitutions or not _only_env(word.text, self.state):
+                    return False
+        return True
+
     def call(self, call: Call) -> None:
-        if not call.complete:
+        if not self.complete(call):
             raise CannotTell("what it installs is known only when it runs")
         if call.ecosystem in SYSTEM:
             self.system(call)
@@ -185,17 +251,41 @@ class _Reader:
             self.node(call)
         elif call.ecosystem == "go" and call.verb is not None and call.verb.value == "mod":
             self.go()
+        elif call.ecosystem in READERS:
+            self.project(call)
         else:
             raise CannotTell(f"`{call.ecosystem}` may read the copied files")
 
+    def project(self, call: Call) -> None:
+        """A call of an ecosystem that has a reader of its own."""
+        self.outside_the_system()
+        found = project_files(self.model, self.copies, self.cwd, call)
+        if isinstance(found, str):
+            raise CannotTell(found)
+        self.files.update(found)
+        self.installs = self.installs or call.action is Action.INSTALL
+
     def outside_the_system(self) -> None:
-        for copy in self.copies:
-            at = copy.destination
+        for copy, at in [(each, at) for each in self.copies for at in self.targets(each)]:
             if at is None:
                 raise CannotTell("where files are copied to is not known")
+            if at.endswith(".sh") and posixpath.basename(posixpath.dirname(at)) in ("bin", "sbin") and copy.into:
+                continue  # no package brings a script of such a name there
             project = any(at == f or at.startswith(f + "/") for f in _PROJECT_FOLDERS)
             if at == "/" or (not project and any(at == f or at.startswith(f + "/") for f in _SYSTEM_FOLDERS)):
                 raise CannotTell(f"files are copied to {at}, which packages use as well")
+
+    def targets(self, copy: CopyFacts) -> list[str | None]:
+        """Where an instruction puts its files: one path each where it copies a few files, else the folder."""
+        context = self.model.context
+        if (
+            context is not None
+            and copy.into
+            and copy.plain
+            and not any(context.is_dir(m) or m == "." for s in copy.sources for m in context.match(s))
+        ):
+            return [copy.image_of(self.model, m) for s in copy.sources for m in context.match(s)] or [copy.destination]
+        return [copy.destination]
 
     def system(self, call: Call) -> None:
         self.outside_the_system()
@@ -209,7 +299,20 @@ class _Reader:
         self.outside_the_system()
         if call.action not in (Action.INSTALL, Action.REMOVE) and not (call.verb and call.verb.value in ("list", "check", "freeze")):
             raise CannotTell("`pip` may read the copied files")
-        if call.options & {"-t", "--target", "--prefix", "--root", "--src", "-f", "--find-links", "--python", "--log", "--report", "--build", "--group"}:
+        if call.options & {
+            "-t",
+            "--target",
+            "--prefix",
+            "--root",
+            "--src",
+            "-f",
+            "--find-links",
+            "--python",
+            "--log",
+            "--report",
+            "--build",
+            "--group",
+        }:
             raise CannotTell("an option leads it to a folder")
         if call.options & {"-e", "--editable"} or any(_is_local(p) for p in call.packages):
             raise CannotTell("it installs the project itself")
@@ -218,6 +321,8 @@ class _Reader:
         self.installs = self.installs or call.action is Action.INSTALL
 
     def requirements(self, manifest: str) -> None:
+        expanded = self.state.expand(manifest)
+        manifest = expanded if expanded is not None else manifest
         path = self.path(manifest)
         copy, source = self.provider(path, manifest)
         if self.model.context is None:
@@ -229,17 +334,27 @@ class _Reader:
         found = requirement_files(self.model.context, source)
         if found.problems:
             raise CannotTell(found.problems[0])
-        local = next((p for p in found.packages if p.url and p.vcs is None and "://" not in p.url.removeprefix("file://") and not _is_archive(p.url)), None)
+        local = next(
+            (
+                p
+                for p in found.packages
+                if p.url and p.vcs is None and "://" not in p.url.removeprefix("file://") and not _is_archive(p.url)
+            ),
+            None,
+        )
         if local is not None:
             raise CannotTell(f"{source} installs the folder {local.url}")
         self.need(copy, source, found.files)
 
     def need(self, copy: CopyFacts, source: str, files: Sequence[str]) -> None:
-        """Note files that are read; they must come from the instruction that brings the manifest."""
+        """Note files that are read; they must lie beside the manifest as they do in the context."""
+        manifest = next(image for image in (copy.image_of(self.model, source), "/") if image)
         for file in files:
-            image = copy.image_of(self.model, file)
-            if image is None or self.provider(image, file)[0] is not copy:
-                raise CannotTell(f"{file} comes from another instruction than {source}")
+            image = posixpath.normpath(
+                posixpath.join(posixpath.dirname(manifest), posixpath.relpath(file, posixpath.dirname(source) or "."))
+            )
+            if self.provider(image, file)[1] != file:
+                raise CannotTell(f"{file} is not copied to its place beside {source}")
             self.files[image] = file
 
     def provider(self, path: str | None, shown: str) -> tuple[CopyFacts, str]:
@@ -262,7 +377,11 @@ class _Reader:
                 raise CannotTell("it installs the project itself")
             self.installs = self.installs or call.action is Action.INSTALL
             return
-        if call.action is not Action.INSTALL or call.packages or call.options & {"--prefix", "-C", "--cwd", "--dir", "--modules-folder", "--cache"}:
+        if (
+            call.action is not Action.INSTALL
+            or call.packages
+            or call.options & {"--prefix", "-C", "--cwd", "--dir", "--modules-folder", "--cache"}
+        ):
             raise CannotTell(f"`{call.ecosystem} {verb or ''}`".strip() + " may read or change the copied files")
         path = self.path("package.json")
         copy, source = self.provider(path, "package.json")
@@ -280,7 +399,9 @@ class _Reader:
         assert self.model.context is not None
         folder = posixpath.dirname(source) or "."
         package = package_json(self.model.context, folder)
-        local = [f"{n}: {spec}" for n, spec in (package.local.items() if package else ()) if spec.startswith(("file:", "link:", "portal:", "."))]
+        local = [
+            f"{n}: {spec}" for n, spec in (package.local.items() if package else ()) if spec.startswith(("file:", "link:", "portal:", "."))
+        ]
         if local:
             raise CannotTell(f"package.json installs a folder of the project, {local[0]}")
         found = manifest_files(self.model.context, folder)
@@ -292,7 +413,24 @@ class _Reader:
         reason = lock_trouble(self.model, call, folder)
         if reason:
             raise CannotTell(reason)
-        self.need(copy, source, found.files)
+        self.need(
+            copy,
+            source,
+            [
+                *found.files,
+                *self.schemas(folder, {*(package.dependencies if package else ()), *(package.dev_dependencies if package else ())}),
+            ],
+        )
+
+    def schemas(self, folder: str, packages: set[str]) -> list[str]:
+        """The schema that the install script of @prisma/client generates the client from."""
+        context = self.model.context
+        if "@prisma/client" not in packages or context is None:
+            return []
+        schemas = [f for f in context.under(posixpath.join(folder, "prisma")) if f.endswith(".prisma")]
+        top = posixpath.normpath(posixpath.join(folder, "schema.prisma"))
+        schemas += [top] if context.exists(top) else []
+        return [f for f in schemas if any(copy.image_of(self.model, f) for copy in self.copies)]
 
     def go(self) -> None:
         self.outside_the_system()
@@ -338,12 +476,19 @@ def lock_trouble(model: Model, call: Call, folder: str) -> str | None:
     return "the install may rewrite pnpm-lock.yaml" if "pnpm-lock.yaml" in locks else None
 
 
+def _only_env(text: str, state: State) -> bool:
+    """Whether every variable of a word is set by ENV, which the command line of a build cannot change."""
+    return all(name in state.env for name in re.findall(r"\$\{?(\w+)", text))
+
+
 def _is_archive(url: str) -> bool:
     return url.partition("#")[0].endswith((".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
 
 
 def _is_local(package: str) -> bool:
-    return package.startswith((".", "/", "~", "file:", "git+file:")) or ("/" in package.partition("@")[0].partition("[")[0] and "://" not in package)
+    return package.startswith((".", "/", "~", "file:", "git+file:")) or (
+        "/" in package.partition("@")[0].partition("[")[0] and "://" not in package
+    )
 
 
 def _makes_venv(words: tuple[Word, ...]) -> bool:
@@ -353,4 +498,9 @@ def _makes_venv(words: tuple[Word, ...]) -> bool:
     program = (values[0] or "").rpartition("/")[2]
     if program == "virtualenv":
         return len(values) == 2
-    return re.fullmatch(r"python(\d(\.\d+)?)?", program) is not None and values[1:3] == ["-m", "venv"] and len(values) >= 4 and not (values[-1] or "-").startswith("-")
+    return (
+        re.fullmatch(r"python(\d(\.\d+)?)?", program) is not None
+        and values[1:3] == ["-m", "venv"]
+        and len(values) >= 4
+        and not (values[-1] or "-").startswith("-")
+    )

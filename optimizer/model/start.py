@@ -36,7 +36,7 @@ _BUILTINS = frozenset({
     "shopt", "sleep", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "wait",
 })  # fmt: skip
 _NO_SCRIPTS = frozenset({None, "install", "add", "exec", "dlx", "node", "workspace", "workspaces"})
-_PASS_ON = frozenset({"node", "php", "eclipse-temurin", "bun", "ruby", "golang", "python"})
+_PASS_ON = frozenset({"node", "php", "eclipse-temurin", "bun", "ruby", "golang", "python", "maven", "gradle"})
 """Families of images whose entrypoint script ends in ``exec "$@"`` and changes nothing for a program of one's own."""
 
 
@@ -135,7 +135,7 @@ class _Reader:
                 self._run_cmd(words, cmd_script)
             else:
                 self.run((*first, *words), "ENTRYPOINT" if first else "CMD", self.workdir)
-        elif image is None or image.entrypoint is None:
+        elif image is None or (image.entrypoint is None and image.family not in _PASS_ON):
             self.unknown.append("the ENTRYPOINT of the base image is not known")
             self._run_cmd(words, cmd_script)
         elif image.entrypoint and image.family not in _PASS_ON:

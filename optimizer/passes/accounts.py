@@ -46,6 +46,8 @@ def account_for(model: Model, stage: Stage) -> Account | str:
         return made
     if made is not None:
         return made
+    if (group := _group_in(model, stage)) is not None:
+        return f"line {model.file.line(group)} makes a group, and nothing says who belongs to it"
     if not image.shell:
         if image.family == "scratch":
             return Account(_NUMBER, (), f"an image without accounts takes any number, such as {_NUMBER}", shell=False)
@@ -81,6 +83,14 @@ def _made_in(model: Model, stage: Stage) -> Account | str | None:
     if len(found) > 1:
         return "the stage makes several accounts, and nothing says which one is for the program"
     return found[0] if found else None
+
+
+def _group_in(model: Model, stage: Stage) -> int | None:
+    """Position of a RUN of the stage that makes a group."""
+    for position, node in instructions_of(model, stage):
+        if node.keyword == "RUN" and node.script is not None and {c.name for c in node.script.commands} & {"groupadd", "addgroup"}:
+            return position
+    return None
 
 
 def _name_of(command: Command) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +10,22 @@ from optimizer.ecosystems import Action, Cache, Call, ecosystem, read_call, unwr
 from optimizer.model import Model, Stage, mounts
 from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.shells import posix_shell
-from optimizer.passes.text import line_end_of, style_of
-from optimizer.syntax import Instruction
+from optimizer.passes.cache_options import option_unknown, with_option, without_updates
+from optimizer.passes.cache_readers import RPM, covers, later_reader, names_folder
+from optimizer.passes.continuation import run_style
+from optimizer.passes.purposes import calls_of, fetches_repository
+from optimizer.passes.shells import posix_shell, windows
+from optimizer.passes.text import line_end_of
+from optimizer.syntax import Comment, Instruction
 from optimizer.syntax.shell import Command, Script
+
+# hadolint's rules that ask for what this pass does: whoever switches one off wants the cache. Source: its wiki, one page a rule.
+_RULES = {
+    "apt": "DL3009", "pip": "DL3042", "apk": "DL3019", "yum": "DL3032", "dnf": "DL3040", "microdnf": "DL3040", "zypper": "DL3036",
+    "yarn": "DL3060",
+}  # fmt: skip
+_FETCHES_NOTHING = frozenset({"--help", "-h", "--version", "--print-uris", "--dry-run", "--simulate", "-s", "--offline"})
+_MOVED = frozenset({"--cache", "--cache-dir", "--cache-folder"})
 
 
 class CleanPackageCaches(Pass):
@@ -74,11 +85,15 @@ class _Fill:
 
 
 def _clean(model: Model, stage: Stage, position: int, node: Instruction, script: Script) -> Iterator[Change | Refusal]:
-    commands = [command for command, _ in script.walk()]
-    calls = [read_call(command) for command in commands]
+    calls = calls_of(script.text)
+    if not any(calls):
+        return
+    commands = script.commands
     for name in dict.fromkeys(call.ecosystem for call in calls if call is not None):
         for cache in ecosystem(name).caches:
             filling = [i for i, call in enumerate(calls) if call and call.ecosystem == name and _fills(call, cache)]
+            if name == "apt" and not filling and fetches_repository(script.text):  # the script that is run fetches the lists
+                filling = [i for i, call in enumerate(calls) if call and call.ecosystem == name and call.action is Action.INSTALL]
             if not filling:
                 continue
             fill = _Fill(cache, tuple(c for i in filling if (c := calls[i]) is not None), filling[-1])
@@ -86,13 +101,13 @@ def _clean(model: Model, stage: Stage, position: int, node: Instruction, script:
 
 
 def _fills(call: Call, cache: Cache) -> bool:
-    if call.action not in cache.filled_by or call.options & {"--help", "-h", "--version", "--print-uris", "--dry-run", "--simulate", "-s"}:
+    if call.action not in cache.filled_by or call.options & _FETCHES_NOTHING:
         return False
     return not (cache.option and call.ecosystem == "apk" and call.options & {"--no-cache"})
 
 
 def _clean_one(
-    model: Model, stage: Stage, position: int, node: Instruction, script: Script, commands: list[Command], fill: _Fill
+    model: Model, stage: Stage, position: int, node: Instruction, script: Script, commands: tuple[Command, ...], fill: _Fill
 ) -> Iterator[Change | Refusal]:
     cache, name = fill.cache, fill.calls[0].ecosystem
     if _already_clean(commands[fill.last + 1 :], cache, name) or _mounted(node, cache, model, position):
@@ -100,21 +115,36 @@ def _clean_one(
     state = model.before(position)
     if any(v in state.env or v in state.args for v in cache.variables) or _set_in_script(commands, cache.variables):
         return
-    if cache.option and "--cache-dir" in {o for c in fill.calls for o in c.options}:
+    if any(c.options & _MOVED for c in fill.calls):
         return
-    if not posix_shell(state):
+    if _wanted(model, position, name):
+        yield Refusal(f"{name}'s cache stays: a comment above switches off the check that asks for this", position)
+        return
+    if not posix_shell(state) or windows(model, position):
         yield Refusal(f"{name}'s cache stays: the shell is not one whose text can be read", position)
         return
-    reader = _later_reader(model, stage, position, cache, name)
+    updated = name != "apk" or any(c.action is Action.UPDATE for c in fill.calls)
+    reader = later_reader(model, stage, position, cache, name, updated)
     if reader:
         yield Refusal(f"{name}'s cache stays: {reader}", position)
         return
-    if cache.option and not (name == "apk" and any(c.action is Action.UPDATE for c in fill.calls)):
-        edited = _with_option(node, fill)
-        if edited is not None:
-            what = f"keep {name} from filling its cache"
-            yield Change(what, model.file.replaced(position, position + 1, [edited]), (position,), (f"no later step reads {cache.folders[0]}",))
-        return
+    if cache.option:
+        unknown = option_unknown(model, stage, position, cache, name)
+        if unknown and not cache.clean:
+            yield Refusal(f"{name}'s cache stays: {unknown}", position)
+            return
+        updates = any(c.action is Action.UPDATE for c in fill.calls)
+        if not unknown:
+            edited = without_updates(node, script, cache, fill.calls) if updates else with_option(node, cache, fill.calls)
+            if edited is not None:
+                what = f"keep {name} from filling its cache"
+                evidence = f"no later step reads {cache.folders[0]}"
+                yield Change(what, model.file.replaced(position, position + 1, [edited]), (position,), (evidence,))
+            if edited is not None or not updates:
+                return
+        if updates and all(c.action is Action.UPDATE for c in fill.calls) and len(script.commands) == 1:
+            yield Refusal(f"{name}'s cache stays: the RUN does nothing but fetch an index that no later step reads", position)
+            return
     edited_or_reason = _with_command(model, node, script, fill)
     if isinstance(edited_or_reason, str):
         yield Refusal(f"{name}'s cache stays: {edited_or_reason}", position)
@@ -131,17 +161,17 @@ def _clean_one(
     yield Change(f"empty {name}'s cache in the layer that fills it", file, (position,), (evidence,), safety, assumption)
 
 
-def _already_clean(later: list[Command], cache: Cache, name: str) -> bool:
+def _already_clean(later: tuple[Command, ...], cache: Cache, name: str) -> bool:
     """Whether a command behind the last one that fills the cache empties it, or takes the folder in hand in any way."""
     for command in later:
         call = read_call(command)
-        if call is not None and call.action is Action.CLEAN and call.ecosystem == name:
+        if call is not None and call.action is Action.CLEAN and (call.ecosystem == name or {call.ecosystem, name} <= RPM):
             return True
         for word in command.words[1:]:
             text = word.text.strip("\"'").rstrip("*").rstrip("/")
             for folder in cache.folders:
-                plain = folder.replace("~", "")
-                if plain.lstrip("/") in text or (command.name in ("rm", "find") and text.startswith("/") and folder.startswith(text + "/")):
+                outer = command.name in ("rm", "find") and text.startswith("/") and folder.startswith(text + "/")
+                if outer or names_folder(text, folder):
                     return True
                 if folder.startswith("~/.cache") and text.endswith("/.cache"):
                     return True
@@ -152,20 +182,23 @@ def _mounted(node: Instruction, cache: Cache, model: Model, position: int) -> bo
     """Whether a mount lies over the cache, so that it is not part of the layer."""
     for mount in mounts(node):
         target = model.before(position).path(mount.target or "") if mount.target else None
-        if mount.type in ("cache", "tmpfs") and target is not None and any(_covers(target, folder) for folder in cache.folders):
+        if mount.type in ("cache", "tmpfs") and target is not None and any(covers(target, folder) for folder in cache.folders):
             return True
     return False
 
 
-def _covers(outer: str, folder: str) -> bool:
-    """Whether ``outer`` is ``folder`` or holds it, or lies in it. A folder of a home is matched by its tail."""
-    if folder.startswith("~/"):
-        tail = folder[1:]
-        return outer.endswith(tail) or tail.startswith("/" + posixpath.basename(outer) + "/") or tail + "/" in outer + "/"
-    return folder == outer or folder.startswith(outer.rstrip("/") + "/") or outer.startswith(folder + "/")
+def _wanted(model: Model, position: int, name: str) -> bool:
+    """Whether a comment right above a RUN tells hadolint not to ask for an empty cache."""
+    rule = _RULES.get(name)
+    while rule and position > 0 and isinstance(model.file.nodes[position - 1], Comment):
+        position -= 1
+        text = model.file.nodes[position].text
+        if "hadolint" in text and rule in text:
+            return True
+    return False
 
 
-def _set_in_script(commands: list[Command], variables: frozenset[str]) -> bool:
+def _set_in_script(commands: tuple[Command, ...], variables: frozenset[str]) -> bool:
     for command in commands:
         names = {name for name, _ in command.assignments}
         if command.name in ("export", "env"):
@@ -173,145 +206,6 @@ def _set_in_script(commands: list[Command], variables: frozenset[str]) -> bool:
         if names & variables:
             return True
     return False
-
-
-def _later_reader(model: Model, stage: Stage, position: int, cache: Cache, name: str) -> str | None:
-    """Why a step behind this one needs what the cache holds, None when none does."""
-    for other in model.stages:
-        inherits = other.index == stage.index or stage.index in _bases(model, other)
-        for later in other.positions:
-            if later <= position and other.index == stage.index:
-                continue
-            node = model.file.instruction(later)
-            line = model.file.line(later)
-            if _copies(model, node, stage, cache):
-                return f"line {line} copies a folder that holds it"
-            if not inherits:
-                continue
-            inner = node.onbuild if node.keyword == "ONBUILD" and node.onbuild else node
-            reason = _reads(model, inner, cache, name) if inner.keyword in ("RUN", "CMD", "ENTRYPOINT") else None
-            if reason:
-                return f"line {line} {reason}"
-    return None
-
-
-def _bases(model: Model, stage: Stage) -> set[int]:
-    found: set[int] = set()
-    current = stage
-    while current.base is not None:
-        found.add(current.base)
-        current = model.stages[current.base]
-    return found
-
-
-def _copies(model: Model, node: Instruction, stage: Stage, cache: Cache) -> bool:
-    for name in model.sources(node):
-        source = model.find_stage(name)
-        if source is None or (source.index != stage.index and stage.index not in _bases(model, source)):
-            continue
-        paths = node.words[:-1] if node.keyword == "COPY" else [m.options.get("source", "/") for m in mounts(node)]
-        if any("$" in p or "*" in p or _covers("/" + p.strip("/"), folder) for p in paths for folder in cache.folders):
-            return True
-    return False
-
-
-def _reads(model: Model, node: Instruction, cache: Cache, name: str) -> str | None:
-    """Why this instruction reads the cache: it names the folder, uses it through its manager, or runs what nobody can read."""
-    text = node.value + "".join(node.text[h.start : h.end] for h in node.heredocs)
-    for folder in cache.folders:
-        tail = folder.removeprefix("~")
-        if tail.strip("/") in text and not _only_removes(node, tail.strip("/")):
-            return f"names {folder}"
-    if name not in ("apt", "pip", "npm", "yarn"):
-        return None
-    script = node.script
-    commands = script.commands if script is not None else ()
-    calls = [read_call(command) for command in commands]
-    if name == "apt":
-        reader = _reads_lists(calls, text)
-        if reader:
-            return reader
-    if name == "pip" and re.search(r"\bpip3?\s+(cache|download)\b|/\.cache\b", text) and not _only_removes(node, ".cache"):
-        return "works with pip's cache"
-    if name in ("npm", "yarn") and re.search(rf"\b{name}\s+cache\s+(?!clean)|--offline|--prefer-offline", text):
-        return f"works with {name}'s cache"
-    if name == "apt" and node.keyword == "RUN":
-        return _unreadable_script(model, commands)
-    return None
-
-
-def _reads_lists(calls: list[Call | None], text: str) -> str | None:
-    updated = False
-    for call in calls:
-        if call is None or call.ecosystem != "apt":
-            continue
-        if call.action is Action.UPDATE:
-            updated = True
-        elif call.action is Action.INSTALL and not updated:
-            return "installs from the lists"
-    if not updated and re.search(r"\b(apt-cache|apt-file|apt\s+(list|show|search)|apt-get\s+(download|source)|aptitude\s+search|tasksel)\b", text):
-        return "asks the lists"
-    if not any(calls) and re.search(r"\bapt(-get|itude)?\s+(-\S+\s+)*(install|build-dep)", text) and "update" not in text:
-        return "installs from the lists"
-    return None
-
-
-def _only_removes(node: Instruction, tail: str) -> bool:
-    """Whether every command that names a folder removes it."""
-    if node.script is None or not node.script.understood:
-        return False
-    naming = [c for c in node.script.commands if any(tail in w.text for w in c.words)]
-    return bool(naming) and all(unwrapped(c).program in ("rm", "find") for c in naming)
-
-
-def _unreadable_script(model: Model, commands: tuple[Command, ...]) -> str | None:
-    """A script of the project's own that may call apt: read in the context, else unknown."""
-    for command in commands:
-        words = unwrapped(command).words
-        if not words or words[0].value is None:
-            continue
-        program = words[0].value
-        if program.rpartition("/")[2] in ("sh", "bash", "dash", "ash", ".", "source"):
-            operand = next((w.value for w in words[1:] if w.value is not None and not w.value.startswith("-")), None)
-            if operand is None or "-c" in [w.value for w in words]:
-                continue
-            program = operand
-        elif not (program.startswith("./") or program.endswith(".sh")):
-            continue
-        text = _text_of(model, program)
-        if text is None:
-            return f"runs {program}, which nobody here can read and which may install from the lists"
-        if re.search(r"\bapt(-get|itude)?\b", text) and not re.search(r"\bapt(-get|itude)?\s+(-\S+\s+)*update", text):
-            return f"runs {program}, which uses apt"
-    return None
-
-
-def _text_of(model: Model, program: str) -> str | None:
-    """The text of a script in the build context that a program in the image most likely is: the only one of that name."""
-    if model.context is None:
-        return None
-    name = program.rpartition("/")[2]
-    found = [f for f in model.context.files() if f.rpartition("/")[2] == name]
-    return model.context.read_text(found[0]) if len(found) == 1 else None
-
-
-def _with_option(node: Instruction, fill: _Fill) -> Instruction | None:
-    """The option put behind the verb of every call that lacks it."""
-    text = node.shell_text
-    option = fill.cache.option
-    calls = [c for c in fill.calls if c.verb is not None and not any(o.startswith("--no-cache") for o in c.options)]
-    if text is None or not calls:
-        return None
-    edits = []
-    for call in calls:
-        assert call.verb is not None
-        plain = [w for w in call.command.words if call.ecosystem == "apk" and w.value in ("--update", "-U", "--update-cache")]
-        if plain:  # --no-cache fetches the index by itself
-            edits.append((text.source(plain[0].start), text.source_end(plain[0].end), option))
-        else:
-            at = text.source_end(call.verb.end)
-            edits.append((at, at, f" {option}"))
-    return node.edited(*edits)
 
 
 def _with_command(model: Model, node: Instruction, script: Script, fill: _Fill) -> Instruction | str:
@@ -332,7 +226,7 @@ def _with_command(model: Model, node: Instruction, script: Script, fill: _Fill) 
         return "the RUN ends in `||`, behind which a command would hide or undo a failure"
     if any(c.name in ("exit", "exec", "return") for c in script.commands):
         return "the RUN may end before its last command"
-    style = style_of(model.file, node)
+    style = run_style(model.file, node)
     end = text.source_end(last.end)
     if style.trailing_and and "&&" in last.operators:
         addition = f" && {node.escape}{newline}{style.indent}{command}"

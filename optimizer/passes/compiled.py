@@ -383,6 +383,38 @@ def _tail(model: Model, stage: Stage, split: Split, end: int, kept: list[Instruc
     return out[first:]
 
 
+_ACCOUNTS = frozenset({"useradd", "groupadd", "adduser", "addgroup", "usermod"})
+
+
+def account_steps(model: Model, stage: Stage) -> list[Instruction]:
+    """The RUN instructions of a stage that make user accounts and do nothing else."""
+    nodes = [model.file.instruction(p) for p in stage.positions]
+    runs = [node for node in nodes if node.keyword == "RUN" and node.script is not None and node.script.understood]
+    return [node for node in runs if node.script and node.script.commands and all(c.name in _ACCOUNTS for c in node.script.commands)]
+
+
+def has_user(model: Model, stage: Stage) -> bool:
+    """Whether a stage says which user it runs as."""
+    return any(model.file.instruction(p).keyword == "USER" for p in stage.positions)
+
+
+def is_root(user: str | None) -> bool:
+    """Whether a value of USER is root; so is none."""
+    return user is None or user.partition(":")[0] in ("root", "0")
+
+
+def exposed_ports(model: Model, stage: Stage) -> set[int]:
+    """The ports of EXPOSE and of ENV PORT."""
+    found: set[int] = set()
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        for word in node.words if node.keyword == "EXPOSE" else ():
+            text = (model.before(position).expand(word, node.escape) or "").partition("/")[0]
+            found |= {int(part) for part in text.split("-") if part.isdecimal()}
+    value = model.behind(stage).env.get("PORT")
+    return found | ({int(value)} if value and value.isdecimal() else set())
+
+
 def check_owner(node: Instruction, runtime: BaseImage | None, position: int) -> None:
     """Refuse a COPY whose ``--chown`` names a user that the runtime base does not have.
 

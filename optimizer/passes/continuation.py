@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 from optimizer.passes.text import Style
 from optimizer.syntax import Dockerfile, Instruction
@@ -21,7 +22,7 @@ def run_style(file: Dockerfile, *nodes: Instruction) -> Style:
 
     Returns:
         Indent and place of ``&&`` of the lines on which commands of the nodes begin; else those of the first RUN of the file that
-        has such lines; else the indent of the nodes' other continued lines, or four blanks.
+        has such lines; else one step of the indent that the nodes' other continued lines have, or four blanks.
     """
     for node in nodes:
         found = _commands_style(node)
@@ -31,7 +32,8 @@ def run_style(file: Dockerfile, *nodes: Instruction) -> Style:
     known = next((s for node in others if node.keyword == "RUN" and (s := _commands_style(node)) is not None), None)
     indents = [indent for node in nodes for indent in _indents(node)]
     if indents:
-        return Style(min(indents, key=lambda indent: len(indent.expandtabs(8))), known is not None and known.trailing_and)
+        step = "\t" if indents[0].startswith("\t") else min(*indents, "    ", key=len)
+        return Style(step, known is not None and known.trailing_and)
     return known or Style()
 
 
@@ -51,7 +53,7 @@ def _commands_style(node: Instruction) -> Style | None:
     found: Counter[str] = Counter()
     leading = trailing = 0
     lines = _lines(node)
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         end = _CONTINUED.sub("", above).rstrip()
         begin = line.lstrip()
         if begin.startswith("&&"):

@@ -16,6 +16,10 @@ class InsertUser(Pass):
         every file keeps its owner. The account is the one that the image brings (``node``), one that a RUN makes and nothing
         uses, or a new system account. Only the folders and files that the program writes are given to it.
 
+        A new account is made above the COPY that brings the project, so that an edit of the source does not make it anew, and
+        folders that nothing below resets are given away there: a folder that a COPY goes into keeps its owner. What the COPY
+        brings, or a later step makes, is given away behind the last step.
+
     Why
         A program that runs as root inside a container can change every file of it, and what it breaks out of the container
         with is root's identity. Most programs need none of root's rights.
@@ -43,9 +47,9 @@ class InsertUser(Pass):
         ),
         Rewrites(
             'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCMD ["python", "app.py"]\n',
-            "FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\n"
+            "FROM python:3.12-slim\nWORKDIR /app\n"
             "RUN useradd --system --create-home app && mkdir -p /app/data && chown app /app/data\n"
-            'USER app\nCMD ["python", "app.py"]\n',
+            'COPY . .\nUSER app\nCMD ["python", "app.py"]\n',
             files=(("app.py", "open('/app/data/visits.txt', 'a').write('one')\n"),),
         ),
         Keeps(

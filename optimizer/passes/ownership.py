@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, Used
-from optimizer.model.paths import context_path, is_folder, origin_of, placements
+from optimizer.model.paths import Placement, context_path, is_folder, origin_of, placements
+from optimizer.passes.account_place import run_keeps, within
 from optimizer.passes.accounts import Account
 from optimizer.passes.rights import command_writes, instructions_of, unreadable_files
 
@@ -35,7 +37,6 @@ class Ownership:
         deep: Folders to give away with all that they hold.
         evidence: What is written, and where that was found.
         own_copy: Position of the COPY whose files only their owner may read, None when there is none.
-        above: Position of the VOLUME in front of which owners have to be changed, None when it does not matter.
     """
 
     made: tuple[str, ...] = ()
@@ -43,7 +44,11 @@ class Ownership:
     deep: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     own_copy: int | None = None
-    above: int | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Everything to give away."""
+        return (*self.owned, *self.deep)
 
     def commands(self, name: str) -> list[str]:
         """The shell commands that give everything to an account."""
@@ -51,13 +56,18 @@ class Ownership:
         found += [f"chown {name} {' '.join(map(_quoted, self.owned))}"] if self.owned else []
         return found + ([f"chown -R {name} {' '.join(map(_quoted, self.deep))}"] if self.deep else [])
 
+    def part(self, paths: Collection[str]) -> Ownership:
+        """The share of it that is about some of its paths."""
+        made, owned, deep = (tuple(p for p in kept if p in paths) for kept in (self.made, self.owned, self.deep))
+        return replace(self, made=made, owned=owned, deep=deep)
 
-def ownership_for(model: Model, stage: Stage, application: Application, account: Account, place: int) -> Ownership | str:
+
+def ownership_for(model: Model, stage: Stage, application: Application, account: Account, first_copy: int | None) -> Ownership | str:
     """What has to belong to the account, or the reason why that cannot be arranged.
 
     Args:
         model, stage, application, account: The facts.
-        place: Index of the node in front of which owners are changed.
+        first_copy: Position of the first COPY in front of which an account can be made, None when it is made behind them all.
     """
     written = _written(application)
     if isinstance(written, str):
@@ -65,7 +75,7 @@ def ownership_for(model: Model, stage: Stage, application: Application, account:
     made: dict[str, None] = {}
     owned: dict[str, None] = {}
     deep: dict[str, None] = {}
-    evidence: list[str] = []
+    evidence: dict[str, None] = {}
     for used in written:
         if used.path.startswith(tuple(f"{place}/" for place in _WRITABLE)) or used.path in _WRITABLE:
             continue
@@ -81,25 +91,28 @@ def ownership_for(model: Model, stage: Stage, application: Application, account:
         (deep if whole else owned)[folder] = None
         if not whole and folder != used.path and (left == _FILE or context_path(model, stage, used.path) is not None):
             owned[used.path] = None
-        evidence.append(f"writes {used.path}" + (f" ({used.where})" if used.where else ""))
-    volume = _volume_above(model, stage, [*owned, *deep], place)
-    if isinstance(volume, str):
-        return volume
+        evidence[f"writes {used.path}" + (f" ({used.where})" if used.where else "")] = None
     unreadable = unreadable_files(model, stage)
     copy = next(iter(unreadable), None)
-    if copy is not None and (len(unreadable) > 1 or account.commands or account.after is not None or copy not in stage.positions):
+    if copy is not None and (len(unreadable) > 1 or copy not in stage.positions or not _made_above(account, copy, first_copy)):
         return f"others may not read {unreadable[copy]} of the build context"
     if (owned or deep or made) and not account.shell:
         return f"the program writes {next(iter([*owned, *deep]))}, and the image has no shell that could give it away"
     if not account.shell and application.language not in ("go", "python", "node", "java"):
         return "it is not known whether the program runs without an account"
     for path in [*owned]:
-        if any(path.startswith(f"{other}/") or path == other for other in deep):
+        if any(within(path, other) for other in deep):
             del owned[path]
-    given = _given_already(model, stage, account)
-    keep = tuple(path for path in owned if not any(_within(path, other) for other in given))
-    keep_deep = tuple(path for path in deep if not any(_within(path, other) for other in given))
-    return Ownership(tuple(made), keep, keep_deep, tuple(evidence), copy, volume)
+    given = _given_already(model, stage, application, account)
+    keep = tuple(path for path in owned if path not in given and not any(whole and within(path, other) for other, whole in given.items()))
+    keep_deep = tuple(path for path in deep if not any(whole and within(path, other) for other, whole in given.items()))
+    return Ownership(tuple(made), keep, keep_deep, tuple(evidence), copy)
+
+
+def _made_above(account: Account, copy: int, first_copy: int | None) -> bool:
+    """Whether the account exists when a COPY runs, so that the COPY can name it."""
+    exists = not account.commands and account.after is None
+    return exists or (first_copy is not None and first_copy <= copy)
 
 
 def _written(application: Application) -> list[Used] | str:
@@ -115,18 +128,14 @@ def _written(application: Application) -> list[Used] | str:
 
 
 def _is_system(folder: str) -> bool:
-    return folder in _SHARED or any(_within(folder, place) for place in _SYSTEM) or "/node_modules" in folder or "site-packages" in folder
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+    return folder in _SHARED or any(within(folder, place) for place in _SYSTEM) or "/node_modules" in folder or "site-packages" in folder
 
 
 def _holds_program(model: Model, stage: Stage, application: Application, folder: str) -> bool:
     """Whether a folder is that of the program itself: its new files may belong to the account, its source stays root's."""
     inside = _folder_in_context(model, stage, folder)
     workdir = model.behind(stage).workdir
-    return (workdir is not None and _within(workdir, folder)) or any(inside == "." or _within(f, inside or "\0") for f in application.files)
+    return (workdir is not None and within(workdir, folder)) or any(inside == "." or within(f, inside or "\0") for f in application.files)
 
 
 def _folder_in_context(model: Model, stage: Stage, folder: str) -> str | None:
@@ -175,56 +184,57 @@ def _runs_own_code(model: Model, position: int, words: list[str]) -> bool:
     return stage is not None and any(path is not None and context_path(model, stage, path, position) for path in paths)
 
 
-def _given_already(model: Model, stage: Stage, account: Account) -> list[str]:
-    """The folders that a RUN behind the last COPY gives to an account that the stage makes."""
-    found: list[str] = []
-    if account.after is None:
-        return found
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        if node.keyword in ("COPY", "ADD", "WORKDIR"):
-            found = []
-        for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
+def _given_already(model: Model, stage: Stage, application: Application, account: Account) -> dict[str, bool]:
+    """The paths that the stage gives to the account itself, with ``chown`` or ``COPY --chown``, and whether with all they hold."""
+    found: dict[str, bool] = {}
+    number = stage.image.users.get(account.name) if stage.image is not None else None
+    names = {account.name} | ({str(number)} if number is not None else set())
+    for position in stage.positions if not account.commands else ():
+        node, state = model.file.instruction(position), model.before(position)
+        if node.keyword in ("COPY", "ADD"):
+            placed = placements(model, position)
+            brought = _brought(model, placed) if placed is not None else None
+            found = {path: deep for path, deep in found.items() if brought is not None and not any(within(p, path) for p in brought)}
+            if brought is not None and (node.flag("chown") or "").split(":")[0] in names:
+                found |= dict.fromkeys(brought, True)
+        if node.keyword != "RUN":
+            continue
+        chowns = [command for command in node.script.commands if command.name == "chown"] if node.script is not None else []
+        if not chowns:
+            kept = {path: deep for path, deep in found.items() if run_keeps(model, position, path, application, deep=False)}
+            found = {path: deep and run_keeps(model, position, path, application, deep=True) for path, deep in kept.items()}
+            continue
+        found = {}  # the others may be part of what changes hands
+        for command in chowns:
             words = [word.value or "" for word in command.words]
-            owner = next((w for w in words[1:] if w.split(":")[0] == account.name), None)
-            if command.name == "chown" and owner is not None and {"-R", "--recursive"} & set(words):
-                state = model.before(position)
-                found += [path for w in words[words.index(owner) + 1 :] if (path := state.path(w)) is not None]
+            owner = next((w for w in words[1:] if w.split(":")[0] in names), None)
+            deep = bool({"-R", "--recursive"} & set(words))
+            given = words[words.index(owner) + 1 :] if owner is not None else []
+            found |= {path: deep for word in given if (path := state.path(word)) is not None}
     return found
 
 
-def _volume_above(model: Model, stage: Stage, paths: list[str], place: int) -> int | str | None:
-    """The VOLUME over one of the paths behind which the image's files change no more: its position, or a reason."""
-    image_volumes = stage.image.volumes if stage.image is not None else ()
-    for path in paths:
-        if any(_within(path, volume) for volume in image_volumes):
-            return f"{path} is in a volume of the base image, where a change of owner may be lost"
-    for position, node in instructions_of(model, stage):
-        if node.keyword != "VOLUME":
+def _brought(model: Model, placed: tuple[Placement, ...]) -> list[str]:
+    """The paths that sources of the context bring: files, and the folders in a folder that is copied."""
+    context = model.context
+    found: list[str] = []
+    for placement in placed:
+        if placement.source is None or placement.stage is not None or placement.foreign or context is None:
             continue
-        state = model.before(position)
-        covered = [v for word in node.words if (v := state.path(word, node.escape)) is not None and any(_within(p, v) for p in paths)]
-        if not covered or position >= place:
-            continue
-        if position not in stage.positions or _touched_behind(model, stage, position, paths):
-            return f"{covered[0]} is a volume, behind whose declaration a change of owner may be lost"
-        return position
-    return None
+        inside = context.under(placement.source) if placement.folder else (placement.source,)
+        paths = {parent for path in inside for parent in _with_folders(path, placement.source)}
+        if placement.folder:
+            paths.discard(placement.source)  # the folder that it goes into keeps its owner
+        found += [target for path in paths if (target := placement.outside(path)) is not None]
+    return sorted(found)
 
 
-def _touched_behind(model: Model, stage: Stage, position: int, paths: list[str]) -> bool:
-    """Whether an instruction behind a position may make or change the paths."""
-    for later in (p for p in stage.positions if p > position):
-        node = model.file.instruction(later)
-        if node.keyword == "RUN" and any(path in node.text or posixpath.basename(path) in node.text for path in paths):
-            return True
-        if node.keyword == "WORKDIR" and model.before(later).path(node.value, node.escape) in paths:
-            return True
-        if node.keyword in ("COPY", "ADD"):
-            found = placements(model, later)
-            if found is None or any(_within(path, p.target) or _within(p.target, path) for p in found for path in paths):
-                return True
-    return False
+def _with_folders(path: str, around: str) -> list[str]:
+    """A path and the folders above it up to one around it."""
+    found = [path]
+    while (path := posixpath.dirname(path)) not in ("", around):
+        found.append(path)
+    return found
 
 
 def _quoted(path: str) -> str:

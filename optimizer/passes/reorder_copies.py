@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from optimizer.ecosystems import Action, read_call
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
 from optimizer.model.reads import CannotTell, Reads, reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
+from optimizer.passes.steps import Step, changes_shell, steps_of
 from optimizer.passes.text import indent_of, keyword_like, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Instruction, Node
 
@@ -24,7 +26,8 @@ class ReorderCopies(Pass):
     What it does
         Moves a COPY or ADD of the source below the RUN instructions that do not read it, such as ``apt-get install``.
         Where an install reads a manifest out of the source (``requirements.txt``, ``package.json`` and their like),
-        a COPY of just those files is put in front of it.
+        a COPY of just those files is put in front of it. A RUN that installs and then works on the source
+        (``npm ci && npm run build``) is divided, and the source copied in between.
 
     Why
         A changed file invalidates the cache of the COPY that brings it and of everything below. With the source copied
@@ -45,8 +48,9 @@ class ReorderCopies(Pass):
     alters = frozenset({Fact.COPIES})
     examples = (
         Rewrites(
-            "FROM python:3.12\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\nCMD [\"python\", \"app.py\"]\n",
-            "FROM python:3.12\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\nCMD [\"python\", \"app.py\"]\n",
+            'FROM python:3.12\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["python", "app.py"]\n',
+            'FROM python:3.12\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n'
+            'CMD ["python", "app.py"]\n',
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
         ),
         Keeps(
@@ -77,6 +81,8 @@ class _Walk:
     moving: list[CopyFacts]
     needs: list[tuple[int, Reads]] = field(default_factory=list)
     last: int | None = None
+    cut: int = 0
+    """How many commands of the last RUN stay above; 0 for all. The others read the source, and go below it."""
 
 
 def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts, ...]) -> Iterator[Change | Refusal]:
@@ -91,7 +97,11 @@ def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts,
             try:
                 found = reads(model, position, [*before, *walk.moving])
             except CannotTell as error:
-                if _installs(node):
+                divided = _divided(model, position, node, [*before, *walk.moving])
+                if divided is not None:
+                    walk.last, walk.cut = position, divided[1]
+                    walk.needs.append((position, divided[0]))
+                elif _installs(node):
                     reason = (str(error), position)
                 break
             walk.needs.append((position, found))
@@ -112,10 +122,50 @@ def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts,
 
 
 def _installs(node: Instruction) -> bool:
-    from optimizer.ecosystems import Action, read_call
-
     calls = [read_call(c) for c in node.script.commands] if node.script is not None else []
     return any(call is not None and call.action is Action.INSTALL for call in calls)
+
+
+def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFacts]) -> tuple[Reads, int] | None:
+    """How many of a RUN's commands install and read no source, and what they read; None when it cannot be divided behind one."""
+    steps = steps_of(node)
+    chain = node.script.chain if node.script is not None else None
+    if steps is None or chain is None or node.heredocs or any(step.cleans for step in steps):
+        return None
+    for count in range(len(steps) - 1, 0, -1):
+        if not all(_works_on_source(step) for step in steps[count:]):
+            return None
+        try:
+            found = reads(model, position, copies, steps[count - 1].command.end)
+        except CannotTell:
+            continue
+        call = steps[count - 1].call
+        if found.installs and call is not None and call.action is Action.INSTALL and not changes_shell(steps[:count]):
+            return found, count
+    return None
+
+
+def _works_on_source(step: Step) -> bool:
+    """Whether a step is one of those that projects write behind an install: a script of package.json, a Python program."""
+    if step.call is not None:
+        return step.call.action is Action.BUILD or (step.call.verb is not None and step.call.verb.value in ("test", "t", "prune"))
+    return re.fullmatch(r"python[\d.]*", step.program or "") is not None and step.plain
+
+
+def _halves(model: Model, position: int, count: int) -> tuple[Instruction, Instruction]:
+    """A RUN as two: its first commands, and the others with the flags of the first."""
+    node = model.file.instruction(position)
+    text = node.shell_text
+    assert text is not None
+    assert node.script is not None
+    assert node.script.chain is not None
+    chain = node.script.chain
+    end, start = text.source_end(chain[count - 1].end), text.source(chain[count].start)
+    head = node.text[: node.rest.source(0)]
+    return (
+        Instruction(node.text[:end] + line_end_of(model.file, node), node.escape),
+        Instruction(head + node.text[start:], node.escape),
+    )
 
 
 def _passes(model: Model, walk: _Walk, position: int, node: Instruction) -> bool:
@@ -191,12 +241,23 @@ def _change(model: Model, facts: CopyFacts, walk: _Walk) -> Iterator[Change | Re
     start, end = walk.moving[0].position, walk.last
     reordered = model.file.replaced(_lead(model, start), end + 1, nodes)
     lines = [model.file.line(p) for p, r in walk.needs if r.installs]
-    what = f"copy {quote_names(sorted(set(needed.values())))} before the install on line {lines[-1]} and the rest" if needed else "copy the source"
+    what = (
+        f"copy {quote_names(sorted(set(needed.values())))} before the install on line {lines[-1]} and the rest"
+        if needed
+        else "copy the source"
+    )
     evidence = [f"the install on line {line} reads nothing else of what is copied" for line in lines]
     if model.context is not None and needed:
         evidence.append(f"read in the build context: {quote_names(sorted(set(needed.values())))}")
     safety = Safety.UNSAFE if assumption else Safety.SAFE
-    yield Change(f"{what} behind it" if needed else f"{what} behind the install on line {lines[-1]}", reordered, touched, tuple(evidence), safety, assumption)
+    yield Change(
+        f"{what} behind it" if needed else f"{what} behind the install on line {lines[-1]}",
+        reordered,
+        touched,
+        tuple(evidence),
+        safety,
+        assumption,
+    )
 
 
 def _files(model: Model, copies: list[CopyFacts]) -> set[str] | None:
@@ -246,9 +307,9 @@ def _copy_of(model: Model, copy: CopyFacts, folder: str, files: list[tuple[str, 
     sources = [file for file, _ in files]
     renamed = len(files) == 1 and posixpath.basename(files[0][0]) != posixpath.basename(files[0][1])
     target = _written(model, copy, files[0][1] if renamed else folder)
-    if not renamed and len(sources) > 1 and not target.endswith("/"):
-        target += "/"
-    elif not renamed and target not in (".", "./") and not target.endswith("/"):
+    if (not renamed and len(sources) > 1 and not target.endswith("/")) or (
+        not renamed and target not in (".", "./") and not target.endswith("/")
+    ):
         target += "/"
     flags = "".join(f"--{f.name}={f.value} " for f in node.flags)
     keyword = keyword_like(node, "COPY")
@@ -292,6 +353,7 @@ def _rearranged(model: Model, walk: _Walk, new: list[Instruction], first: int | 
     start, end = _lead(model, walk.moving[0].position), walk.last + 1
     spaced = any(isinstance(nodes[i], Blank) for i in range(walk.moving[0].position + 1, end))
     first_lead = _lead(model, first) if first is not None else None
+    halves = _halves(model, walk.last, walk.cut) if walk.cut else None
     out: list[Node] = []
     for i in range(start, end):
         if i == first_lead:
@@ -300,11 +362,18 @@ def _rearranged(model: Model, walk: _Walk, new: list[Instruction], first: int | 
                 out.append(Blank(model.file.newline))
         if i in taken:
             continue
-        if isinstance(nodes[i], Blank) and (not out and (start == 0 or isinstance(nodes[start - 1], Blank) or new) or (out and isinstance(out[-1], Blank))):
+        if isinstance(nodes[i], Blank) and (
+            (not out and (start == 0 or isinstance(nodes[start - 1], Blank) or new)) or (out and isinstance(out[-1], Blank))
+        ):
             continue
-        out.append(nodes[i])
+        if i == walk.last and halves is not None:
+            out.append(halves[0])
+        else:
+            out.append(nodes[i])
     if spaced:
         out.append(Blank(model.file.newline))
     for position in sorted(moving):
         out.extend(nodes[i] for i in blocks[position])
+    if halves is not None:
+        out.append(halves[1])
     return out, tuple(sorted([*moving, *(p for p, r in walk.needs if p <= walk.last and r.installs)]))

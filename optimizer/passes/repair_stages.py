@@ -29,11 +29,11 @@ class RepairStages(Pass):
     What it does
         Finds a runtime stage that starts a Python program whose packages, or the command that starts it, were installed in
         a build stage and not copied. Packages are then installed into a virtual environment, which the runtime stage
-        copies; a command alone is copied by itself, and a ``PATH`` that was forgotten is set.
+        copies; a command alone is copied by itself.
 
     Why
         Such an image builds and does not start: ``COPY --from=build /app /app`` brings the project, but pip
-        installs to ``/usr/local``.
+        installs to ``/usr/local``, and the commands of ``pip install --user`` are not on ``PATH``.
 
     When it refuses
         When the two stages hold different Pythons or libraries of C, since what was compiled in one does not run in the
@@ -141,10 +141,10 @@ def _repair(model: Model, stage: Stage, builder: Stage, missing: _Missing) -> It
     user_install = any(c.options & {"--user"} for p in builder.positions for c in _pip_calls(model.file.instruction(p)))
     if any(re.search(r"/(usr/local|usr|)/?$|/venv|/env\b|/install\b|/\.venv|/opt/", s) and s != "/app" for s in sources):
         return  # packages may well come along: with everything, or with an environment
-    if user_install:
-        brings = next((p for p, node in copies.items() if any(_USER_BASE.startswith(w.rstrip("/")) for w in node.words[:-1])), None)
-        if brings is not None and missing.commands:
-            yield from _path_to_user_base(model, stage, brings, missing)
+    brings = next((p for p, node in copies.items() if any(_USER_BASE.startswith(w.rstrip("/")) for w in node.words[:-1])), None)
+    if user_install and brings is not None:
+        path = "".join(model.file.instruction(p).value for p in stage.positions if model.file.instruction(p).keyword == "ENV")
+        if not missing.commands or "/.local/bin" in path or copies[brings].words != (_USER_BASE, _USER_BASE):
             return
     elif any("site-packages" in s or re.search(r"/lib/python[\d.]*/?$", s) for s in sources):
         if missing.commands and not any(re.search(r"/usr/local/bin", s) for s in sources):
@@ -154,7 +154,7 @@ def _repair(model: Model, stage: Stage, builder: Stage, missing: _Missing) -> It
     if one is None or other is None or (one.family, one.version, one.distribution, one.libc) != (other.family, other.version, other.distribution, other.libc):
         yield Refusal("not repaired: the packages are installed for another Python than the one that runs", stage.position)
         return
-    yield _venv(model, stage, builder, copies, missing)
+    yield _venv(model, stage, builder, copies, missing, brings if user_install else None)
 
 
 def _evidence(missing: _Missing, builder: Stage) -> tuple[str, ...]:
@@ -167,18 +167,6 @@ def _evidence(missing: _Missing, builder: Stage) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _path_to_user_base(model: Model, stage: Stage, position: int, missing: _Missing) -> Iterator[Change]:
-    """``pip install --user`` puts commands into ~/.local/bin, which is not on PATH by itself."""
-    path = model.behind(stage).env.get("PATH", "")
-    text = "".join(model.file.instruction(p).value for p in stage.positions if model.file.instruction(p).keyword == "ENV")
-    if path is not None and "/.local/bin" in path or "/.local/bin" in text:
-        return
-    new = _new(model, stage, "ENV", f"PATH={_USER_BASE}/bin:$PATH")
-    file = model.file.replaced(position + 1, position + 1, [new])
-    evidence = (f"the container starts {quote_names(missing.commands)}, which pip install --user put into {_USER_BASE}/bin",)
-    yield Change(f"put {_USER_BASE}/bin on PATH", file, (position,), evidence)
-
-
 def _commands_alone(model: Model, stage: Stage, builder: Stage, copies: dict[int, Instruction], missing: _Missing) -> Iterator[Change]:
     name = builder.name or str(builder.index)
     position = next(p for p, node in copies.items() if any("python" in w for w in node.words))
@@ -188,8 +176,10 @@ def _commands_alone(model: Model, stage: Stage, builder: Stage, copies: dict[int
     yield Change(f"copy {quote_names(missing.commands)} along with the packages", file, (position,), _evidence(missing, builder))
 
 
-def _venv(model: Model, stage: Stage, builder: Stage, copies: dict[int, Instruction], missing: _Missing) -> Change:
-    """Install into a virtual environment in the build stage, and copy that."""
+def _venv(
+    model: Model, stage: Stage, builder: Stage, copies: dict[int, Instruction], missing: _Missing, instead: int | None
+) -> Change:
+    """Install into a virtual environment in the build stage, and copy that; ``instead`` of a COPY of root's own packages."""
     installs = [p for p in builder.positions if _pip_calls(model.file.instruction(p))]
     environment = [_new(model, builder, "RUN", f"python -m venv {VENV}"), _new(model, builder, "ENV", f"PATH={VENV}/bin:$PATH")]
     name = builder.name or str(builder.index)
@@ -200,8 +190,10 @@ def _venv(model: Model, stage: Stage, builder: Stage, copies: dict[int, Instruct
     for index, node in enumerate(model.file.nodes):
         if index == first:
             nodes.extend(environment)
-        if index == place:
+        if index == (place if instead is None else instead):
             nodes.extend(brought)
+        if index == instead:
+            continue
         nodes.append(_without_user(model.file.instruction(index)) if index in installs else node)
     file = model.file.replaced(0, len(model.file.nodes), nodes)
     summary = f"copy the packages that stage {name} installs into the stage that runs"

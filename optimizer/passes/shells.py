@@ -11,22 +11,23 @@ from optimizer.syntax.shell import Command, Compound, Pipeline, Script, Statemen
 
 _POSIX = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 STATEFUL = frozenset({
-    "export", "declare", "typeset", "local", "readonly", "unset", "set", "shopt", "alias", "unalias", "umask", "ulimit", "exec", "exit", "return",
-    "trap", "source", ".", "eval", "read", "readarray", "mapfile", "getopts", "shift", "hash", "wait", "pushd", "popd", "cd", "enable", "break",
-    "continue", "times", "jobs", "disown", "bg", "fg", "let", "coproc", "select", "builtin",
+    "export", "declare", "typeset", "local", "readonly", "unset", "set", "shopt", "alias", "unalias", "umask", "ulimit", "exec", "exit",
+    "return", "trap", "source", ".", "eval", "read", "readarray", "mapfile", "getopts", "shift", "hash", "wait", "pushd", "popd", "cd",
+    "enable", "break", "continue", "times", "jobs", "disown", "bg", "fg", "let", "coproc", "select", "builtin",
 })  # fmt: skip
 """Builtins that change the shell they run in, or end it."""
 _DAEMONS = frozenset({
-    "service", "invoke-rc.d", "rc-service", "systemctl", "nohup", "setsid", "start-stop-daemon", "mysqld", "mysqld_safe", "mariadbd", "pg_ctl",
-    "pg_ctlcluster", "redis-server", "dockerd", "Xvfb", "supervisord", "daemon", "screen", "tmux", "postgres", "mongod", "slapd", "apachectl",
-    "httpd", "nginx", "gpg-agent", "ssh-agent", "dbus-daemon", "dbus-launch", "sshd", "cron", "crond", "rsyslogd", "memcached", "rabbitmq-server",
+    "service", "invoke-rc.d", "rc-service", "systemctl", "nohup", "setsid", "start-stop-daemon", "mysqld", "mysqld_safe", "mariadbd",
+    "pg_ctl", "pg_ctlcluster", "redis-server", "dockerd", "Xvfb", "supervisord", "daemon", "screen", "tmux", "postgres", "mongod", "slapd",
+    "apachectl", "httpd", "nginx", "gpg-agent", "ssh-agent", "dbus-daemon", "dbus-launch", "sshd", "cron", "crond", "rsyslogd",
+    "memcached", "rabbitmq-server",
 })  # fmt: skip
 _NO_DAEMON = frozenset({"--version", "-v", "-V", "-t", "--help", "enable", "disable", "mask", "stop"})
 _RUNS_TEXT = frozenset({"su", "runuser", "sh", "bash", "dash", "ash", "zsh", "ksh"})
 _OWN_PROCESS = re.compile(r"\$(?:[$!?_]|\{[$!?_]\})|\$\{?(?:RANDOM|SECONDS|LINENO|BASHPID|BASH_SUBSHELL|PPID|SHLVL|OLDPWD)\b")
 # Files that the builder mounts anew for every RUN, and file systems that live no longer than it.
 _MOUNTED_ANEW = re.compile(
-    r"/etc/(?:hosts|resolv\.conf|hostname)(?![\w.-])|/dev/(?!null|std(?:in|out|err)|tty|u?random|zero|full|fd)[a-z]|/proc/sys/"
+    r"/etc/(?:hosts|resolv\.conf|hostname)(?![\w.-])|/dev/(?!null|std(?:in|out|err)|tty|u?random|zero|full|fd)[a-z][\w/]*|/proc/sys/\S*"
 )
 _SHELLS = frozenset({"/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/dash", "/usr/bin/dash", "/bin/ash", "sh"})
 _WINDOWS = ("windows", "nanoserver", "servercore", "dotnet-framework", "dotnet/framework", "microsoft/aspnet", "microsoft/iis")

@@ -22,18 +22,22 @@ from optimizer.knowledge.native_libraries import (
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
-from optimizer.model.native_build import Made, NativeBuild, native_build
+from optimizer.model.native_build import NativeBuild, native_build
 from optimizer.model.paths import context_path
 from optimizer.passes.base import Change
 from optimizer.passes.compiled import (
     Split,
     Starting,
+    account_steps,
     assemble,
     copied_elsewhere,
     copy_line,
     data_files,
+    exposed_ports,
+    has_user,
     in_system,
     is_below,
+    is_root,
     outermost,
     starting,
 )
@@ -46,7 +50,6 @@ NOBODY = "65534:65534"
 _FAMILIES = frozenset({"debian", "ubuntu", "gcc", "buildpack-deps"})
 _BUILD_VARIABLE = re.compile(r"(CC|CXX|CPP|LD|AR|(C|CXX|CPP|LD)FLAGS|MAKEFLAGS|CMAKE_\w+|PKG_CONFIG\w*|DEBIAN_FRONTEND|(C|CPLUS)_INCLUDE_PATH|LIBRARY_PATH)$")
 _NOT_RUN = re.compile(r"/(include|man|doc|pkgconfig|cmake|info)/|\.(a|la|h|hpp|pc|o|1|3|5|8)(\.gz)?$")
-_ACCOUNTS = frozenset({"useradd", "groupadd", "adduser", "addgroup", "usermod"})
 
 
 def split_native(model: Model, stage: Stage) -> Change | None:
@@ -151,8 +154,8 @@ class _Splitter:
         middle: list[Instruction] = [apt_install(model, stage, install, ("--no-install-recommends",))] if install else []
         user, accounts = self.user(runtime)
         middle += accounts
-        paths = outermost((*self.programs, *self.installed_files(), *kept))
-        middle += [copy_line(model, stage, name, path, path) for path in paths if not self.is_linked_folder(path)]
+        paths = outermost((*self.own_libraries(), *self.installed_files(), *kept, *self.programs))
+        middle += [copy_line(model, stage, name, path, path) for path in paths]
         if any(re.search(r"/lib[^/]*\.so[\d.]*$", path) for path in paths):
             middle.append(line(model, stage, "RUN", "ldconfig"))
         last = max(p for p in stage.positions if model.file.instruction(p).keyword == "RUN")
@@ -165,9 +168,6 @@ class _Splitter:
         made = quote_names([posixpath.basename(p) for p in self.programs])
         summary = f"compile {made} in a build stage and run on {reference}" + (f" as user {NOBODY}" if user == NOBODY else "")
         return Change(summary, file, (stage.position, self.build.first, self.build.last, *self.start.replaced), tuple(self.evidence))
-
-    def is_linked_folder(self, path: str) -> bool:
-        return path in (".", "/")
 
     # The runtime base.
 
@@ -231,7 +231,6 @@ class _Splitter:
             Refused: The package of one of them is not known.
         """
         linked = [name for made in self.programs.values() if not made.static for name in made.libraries]
-        linked += [name for path in self.installed_files() if (made := self.build.made.get(path)) is not None for name in made.libraries]
         names = [name for name in dict.fromkeys(linked) if not of_system(name) and not self.own_library(name)]
         development = [p for p in self.packages.installed if p.endswith("-dev") and p not in ("libc6-dev", "linux-libc-dev")]
         used: dict[str, None] = {}
@@ -271,9 +270,17 @@ class _Splitter:
     def packages_of(self, development: str) -> tuple[str, ...] | None:
         return libraries_of(development, self.image.distribution or "", self.image.release)
 
-    def own_library(self, name: str) -> bool:
-        """Whether the build makes a library itself."""
-        return any(re.fullmatch(rf"lib{re.escape(name)}\.(a|so[\d.]*)", posixpath.basename(p)) for p in (*self.build.made, *self.build.installed))
+    def own_library(self, name: str) -> tuple[str, ...]:
+        """The paths of a library that the build makes itself."""
+        known = (*self.build.made, *self.build.installed)
+        return tuple(p for p in known if re.fullmatch(rf"lib{re.escape(name)}\.(a|so[\d.]*)", posixpath.basename(p)))
+
+    def own_libraries(self) -> tuple[str, ...]:
+        """The build's own shared libraries that a program links where they were made."""
+        names = dict.fromkeys(name for made in self.programs.values() for name in made.libraries)
+        placed = {posixpath.basename(p) for p in self.build.installed}
+        paths = [p for name in names for p in self.own_library(name) if ".so" in p]
+        return tuple(p for p in paths if p in self.build.installed or posixpath.basename(p) not in placed)
 
     # Files.
 
@@ -283,9 +290,7 @@ class _Splitter:
         for path in (*self.build.installed, *self.build.links):
             if not is_below(path, self.source) and not _NOT_RUN.search(path):
                 found.append(path)
-        if any(p.startswith("/tmp") for p in found):
-            found = [p for p in found if not p.startswith("/tmp")]
-        return tuple(dict.fromkeys(found))
+        return tuple(p for p in dict.fromkeys(found) if not is_below(p, "/tmp"))
 
     def kept_files(self) -> tuple[str, ...]:
         """Files of the build stage that the program reads, beside those that were installed."""
@@ -331,14 +336,16 @@ class _Splitter:
             Refused: USER names somebody whom the runtime image does not have.
         """
         given = self.model.behind(self.stage).user
-        if any(self.model.file.instruction(p).keyword == "USER" for p in self.stage.positions):
+        if has_user(self.model, self.stage):
+            if not is_root(given) and not writes_nothing(self.sources):
+                raise Refused(f"whose folders become when they are copied matters: it writes files as the user {given}", self.position)
             owner = (given or "").partition(":")[0]
-            if owner.isdigit() or owner in runtime.users:
+            if is_root(given) or owner.isdigit() or owner in runtime.users:
                 return None, []
-            accounts = [node for p in self.stage.positions if _makes_accounts(node := self.model.file.instruction(p))]
-            if not accounts:
-                raise Refused(f"the runtime image does not have the user {owner or given}", self.position)
-            return None, accounts
+            steps = account_steps(self.model, self.stage)
+            if not steps:
+                raise Refused(f"{runtime.text} does not have the user {owner}", self.position)
+            return None, steps
         reason = self.needs_root()
         if reason is not None:
             self.evidence.append(f"it stays root: {reason}")
@@ -357,19 +364,10 @@ class _Splitter:
             return sources.root[0]
         if self.start.scripts or self.start.programs - {posixpath.basename(p) for p in self.programs}:
             return "it starts other programs"
-        low = sorted(port for port in sources.ports if port < 1024)
+        low = sorted(port for port in {*sources.ports, *exposed_ports(self.model, self.stage)} if port < 1024)
         if low or any(u.about == "port" for u in sources.unknown):
             return f"it listens on port {low[0]}" if low else "which port it listens on is not known"
         if any(self.model.file.instruction(p).keyword == "VOLUME" for p in self.stage.positions):
             return "it declares a volume"
         private = next((p for p in self.build.private if p in self.programs or p in self.build.installed), None)
         return f"{private} is not for others to use" if private is not None else None
-
-
-def _makes_accounts(node: Instruction) -> bool:
-    """Whether a RUN makes user accounts and does nothing else."""
-    script = node.script if node.keyword == "RUN" else None
-    return script is not None and script.understood and bool(script.commands) and all(c.name in _ACCOUNTS for c in script.commands)
-
-
-__all__ = ["NOBODY", "Made", "split_native"]

@@ -9,35 +9,44 @@ from dataclasses import dataclass, field
 from optimizer.context.javascript import PackageJson, lock_agrees, lock_files, package_json
 from optimizer.context.javascript_build import build_outputs
 from optimizer.context.javascript_source import BUILTIN
-from optimizer.ecosystems import Action, Call, read_call, unwrapped
+from optimizer.ecosystems import Action, Call
+from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.node_packages import node_package_needs
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.launch import LANGUAGES
 from optimizer.model.reads import CannotTell, reads
+from optimizer.model.start import Started
 from optimizer.passes.base import Change
+from optimizer.passes.node_commands import BINS, MANAGERS, as_ci, is_global, production_install, project_install, script_name
 from optimizer.passes.splitting import (
     Refused,
     SystemPackages,
-    apt_calls,
     apt_install,
     body_nodes,
     from_line,
+    install_options,
     line,
+    no_twin,
     packages_for,
     reference_text,
     sort_packages,
+    spaced,
     stage_name,
+    with_certificates,
     with_lead,
 )
+from optimizer.passes.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Instruction, Node
 
-_MANAGERS = frozenset({"npm", "yarn", "pnpm"})
-_FILE_COMMANDS = frozenset({"mkdir", "chmod", "chown", "chgrp", "touch", "ln", "rm", "echo", "true", "set", "useradd", "groupadd", "adduser", "addgroup", "usermod"})
-_PRODUCTION = {"npm": "--omit=dev", "yarn": "--production", "pnpm": "--prod"}
+_CHECKS = re.compile(r"(test|lint|check|typecheck|format)([:-].*)?$")
+_OWN = frozenset({"node", "npm", "npx", "yarn", "yarnpkg", "corepack", "nodejs", "pnpm"})
+# They run TypeScript or watch files: with them the program is started as in development.
+_DEVELOPMENT = frozenset({"ts-node", "ts-node-dev", "ts-node-esm", "nodemon", "tsx", "babel-node"})
 
 
 @dataclass
@@ -50,11 +59,21 @@ class _Plan:
     manifests: list[str] = field(default_factory=list)
     separate: bool = False
     builds: list[tuple[int, str]] = field(default_factory=list)
-    apt: list[int] = field(default_factory=list)
-    packages: list[str] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
+    checks: list[int] = field(default_factory=list)
+    prune: int | None = None
+    generates: bool = False
+    globals: list[str] = field(default_factory=list)
+    global_runs: list[int] = field(default_factory=list)
+    tools: list[int] = field(default_factory=list)
+    system: SystemSteps = field(default_factory=SystemSteps)
+    rest: dict[int, list[Node]] = field(default_factory=dict)
     build: list[int] = field(default_factory=list)
     early: list[int] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        """The position of the last instruction that installs or builds."""
+        return max(self.install or 0, *(p for p, _ in self.builds), *self.checks, self.prune or 0, *(p for p in self.rest))
 
 
 def split_node(model: Model, stage: Stage) -> Change | None:
@@ -69,63 +88,64 @@ def split_node(model: Model, stage: Stage) -> Change | None:
     image = stage.image
     if image is None or image.family != "node" or stage.base is not None or image.package_manager != "apt":
         return None
-    if image.variant != "full" or not any(_project_install(model.file.instruction(p)) for p in stage.positions):
+    if image.variant not in ("full", "slim") or not any(project_install(model.file.instruction(p)) for p in stage.positions):
         return None
     if model.context is None:
+        if image.variant == "slim":
+            return None
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
     runtime, reference = _runtime_base(model, stage, image)
-    plan = _sort(model, stage)
-    if plan.install is None or plan.call is None:
+    try:
+        plan = _sort(model, stage)
+        if plan.install is None or plan.call is None:
+            return None
+        application = application_of(model, stage)
+        if application is None or application.language != "node":
+            raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
+        package = _package(model, stage, plan)
+        outputs = _outputs(model, plan)
+        system = _system_packages(model, plan, package, application, runtime)
+        development = _drops_development(model, plan, package, application)
+    except Refused:
+        if image.variant == "slim" and not _has_compilers(model, stage):
+            return None  # it is small already
+        raise
+    if image.variant == "slim" and not system.dropped and not (development and plan.builds):
         return None
-    application = application_of(model, stage)
-    if application is None or application.language != "node":
-        raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
-    package = _package(model, stage, plan)
-    outputs = _outputs(model, plan)
-    system = _system_packages(model, plan, package, application, runtime)
-    development = _drops_development(model, plan, package, application)
-    return _change(model, stage, plan, system, outputs, development, reference)
+    return _Split(model, stage, plan, system, runtime, reference, outputs, development).change()
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
+    if image.variant == "slim":
+        return image, model.file.instruction(stage.position).value.split()[0]
     for twin in runtime_twins(image):
         found = lookup(twin)
         text = reference_text(model, stage, image, twin)
         if found is not None and found.variant == "slim" and text is not None:
             return found, text
-    raise Refused(f"no smaller image with the same Node is known for {stage.reference}", stage.position)
+    raise Refused(no_twin(stage, "Node"), stage.position)
 
 
-def _project_install(node: Instruction) -> Call | None:
-    """The call of a RUN that installs the project's dependencies, None in any other."""
-    script = node.script if node.keyword == "RUN" else None
-    if script is None or not script.understood:
-        return None
-    for command in script.commands:
-        call = read_call(command)
-        if call is not None and call.ecosystem in _MANAGERS and call.action is Action.INSTALL and not _is_global(call):
-            return call
-    return None
-
-
-def _is_global(call: Call) -> bool:
-    return bool(call.options & {"-g", "--global"}) or (call.verb is not None and call.verb.value == "global")
+def _has_compilers(model: Model, stage: Stage) -> bool:
+    steps = [s for p in stage.positions if model.file.instruction(p).keyword == "RUN" for s in steps_of(model.file.instruction(p)) or ()]
+    return any(build_only(package, "apt") for s in steps if s.call is not None and s.call.ecosystem == "apt" for package in s.call.packages)
 
 
 def _sort(model: Model, stage: Stage) -> _Plan:
     plan = _Plan()
     copies = stage_copies(model, stage)
-    runs = [p for p in stage.positions if model.file.instruction(p).keyword == "RUN"]
-    for position in runs:
-        _sort_run(model, plan, position, [c for c in copies if c.position < position])
+    for position in stage.positions:
+        if model.file.instruction(position).keyword == "RUN":
+            _sort_run(model, plan, position, [c for c in copies if c.position < position])
     if plan.install is None:
         return plan
-    last = max([plan.install, *(p for p, _ in plan.builds)])
     for position in stage.positions:
         node = model.file.instruction(position)
-        if position > last or position in plan.apt:
+        if position > plan.last or position in plan.system.positions:
             continue
-        if node.keyword in ("USER", "ONBUILD"):
+        if position in plan.global_runs and not (plan.builds or plan.checks or {*MANAGERS, "corepack"} & set(plan.globals)):
+            continue
+        if node.keyword == "ONBUILD" or (node.keyword == "USER" and model.before(plan.last).user not in ("root", "0")):
             raise Refused(f"{node.keyword} stands above the install or the build", position)
         if node.keyword in ("ENV", "ARG", "WORKDIR", "SHELL", "COPY", "ADD", "RUN"):
             plan.build.append(position)
@@ -133,7 +153,8 @@ def _sort(model: Model, stage: Stage) -> _Plan:
                 plan.early.append(position)
     manifests = set(plan.manifests)
     early_copies = [c for c in copies if c.position < plan.install]
-    plan.separate = bool(manifests) and all(set(_files(model, c)) <= manifests for c in early_copies)
+    alone = plan.install not in (*(p for p, _ in plan.builds), *plan.checks, plan.prune)
+    plan.separate = alone and bool(manifests) and all(set(_files(model, c)) <= manifests for c in early_copies)
     return plan
 
 
@@ -146,59 +167,78 @@ def _files(model: Model, copy: CopyFacts) -> list[str]:
 
 def _sort_run(model: Model, plan: _Plan, position: int, copies: list[CopyFacts]) -> None:
     node = model.file.instruction(position)
-    calls = apt_calls(node)
-    if calls is not None:
-        plan.apt.append(position)
-        for call in calls:
-            if call.action is Action.INSTALL:
-                if call.verb is None or call.verb.value != "install" or any(p.startswith((".", "/")) for p in call.packages):
-                    raise Refused("it installs packages in a way that cannot be divided", position)
-                plan.packages.extend(call.packages)
-                plan.options.extend(w.value or "" for w in call.command.words if w.text.startswith("-"))
+    steps = steps_of(node)
+    if steps is None:
+        raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
+    files: list[Step] = []
+    works = False
+    for step in steps:
+        call = step.call
+        if step.cleans:
+            continue
+        if call is not None and call.ecosystem == "apt":
+            plan.system.take(model, position, call)
+        elif call is not None and call.ecosystem in MANAGERS:
+            works = _sort_call(model, plan, position, call, copies) or works
+        elif [w.value for w in step.command.words[:3]] in (["npx", "prisma", "generate"], ["yarn", "prisma", "generate"]):
+            works = plan.generates = True
+            plan.checks.append(position)
+        elif step.program == "corepack":
+            plan.tools.append(position)
+        elif step.program in FILE_COMMANDS and call is None:
+            files.append(step)
+        else:
+            raise Refused(f"which stage `{step.program or step.text}` belongs to is not known", position)
+    is_system = position in plan.system.positions
+    if not works and not is_system:
         return
-    script = node.script
-    if script is None or not script.understood or node.heredocs:
-        raise Refused("which stage it belongs to is not known: exec form, heredoc or not understood", position)
-    found = [(unwrapped(c).program, read_call(c)) for c in script.commands]
-    managers = [call for _, call in found if call is not None and call.ecosystem in _MANAGERS]
-    others = [program for program, call in found if call is None and program not in _FILE_COMMANDS]
-    if not managers:
-        if others or any(call is not None for _, call in found):
-            raise Refused(f"which stage `{others[0] if others else node.value}` belongs to is not known", position)
-        return
-    if others:
-        raise Refused(f"which stage `{others[0]}` belongs to is not known", position)
-    installs = [call for call in managers if call.action is Action.INSTALL and not _is_global(call)]
-    if installs:
-        if plan.install is not None or len(installs) > 1 or len([m for m in managers if m.action is not Action.CLEAN]) > 1:
-            raise Refused("dependencies are installed together with something else", position)
+    if files and changes_shell(steps):
+        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
+    if any("/etc/apt" in step.text or "/usr/share/keyrings" in step.text for step in files):
+        raise Refused("it changes where system packages come from", position)
+    if works and is_system:
+        raise Refused("system packages and those of the project are installed in one RUN", position)
+    rest = remaining(model.file, node, steps, lambda step: step in files)
+    plan.rest[position] = [rest] if rest is not None else []
+
+
+def _sort_call(model: Model, plan: _Plan, position: int, call: Call, copies: list[CopyFacts]) -> bool:
+    """Note what a call of Node's package managers does; whether it belongs to the build stage alone."""
+    verb = call.verb.value if call.verb else None
+    if call.action is Action.INSTALL and is_global(call):
+        plan.global_runs.append(position)
+        plan.globals += [re.sub(r"(?<=.)@.*", "", name) for name in call.packages if name != "add"]
+        return False
+    if verb in ("config", "set"):
+        plan.tools.append(position)
+        return False
+    if call.action is Action.INSTALL:
+        if plan.install is not None or call.packages:
+            raise Refused("dependencies are installed in more than one step", position)
+        text = model.file.instruction(position).script
+        assert text is not None
         try:
-            plan.manifests = [file for _, file in reads(model, position, copies).files]
+            plan.manifests = [file for _, file in reads(model, position, copies, call.command.end).files]
         except CannotTell as error:
             raise Refused(f"what the install reads is not known: {error}", position) from error
-        plan.install, plan.call = position, installs[0]
+        plan.install, plan.call = position, call
         plan.folder = model.before(position).workdir or "/"
-        return
-    for call in managers:
-        if call.action is Action.BUILD:
-            name = _script_name(call)
-            if name is None or len(managers) > 1:
-                raise Refused("which script it runs is not known", position)
-            if plan.install is None:
-                raise Refused("it builds before dependencies are installed", position)
+        return True
+    if call.action is Action.BUILD or verb in ("test", "t"):
+        name = "test" if verb in ("test", "t") else script_name(call)
+        if name is None:
+            raise Refused("which script it runs is not known", position)
+        if plan.install is None:
+            raise Refused("it builds before dependencies are installed", position)
+        if _CHECKS.match(name):
+            plan.checks.append(position)
+        else:
             plan.builds.append((position, name))
-        elif call.action is not Action.INSTALL and call.action is not Action.CLEAN:
-            raise Refused(f"which stage `{call.ecosystem} {call.verb.value if call.verb else ''}` belongs to is not known", position)
-
-
-def _script_name(call: Call) -> str | None:
-    """The package.json script that a call runs."""
-    verb = call.verb.value if call.verb else None
-    if verb in ("run", "run-script"):
-        return call.packages[0] if call.packages else None
-    if verb == "build":
-        return "build"
-    return call.packages[0] if verb is None and call.packages else None
+        return True
+    if verb == "prune" and plan.install is not None:
+        plan.prune = position
+        return True
+    raise Refused(f"which stage `{call.ecosystem} {verb or ''}` belongs to is not known", position)
 
 
 def _package(model: Model, stage: Stage, plan: _Plan) -> PackageJson:
@@ -207,6 +247,8 @@ def _package(model: Model, stage: Stage, plan: _Plan) -> PackageJson:
     package = package_json(model.context, posixpath.dirname(manifest) or ".")
     if package is None:
         raise Refused("there is no package.json in the build context", stage.position)
+    if package.workspaces:
+        raise Refused("the project has workspaces, whose dependencies lie in more than one folder", plan.install or stage.position)
     return package
 
 
@@ -224,116 +266,179 @@ def _outputs(model: Model, plan: _Plan) -> tuple[str, ...] | None:
 
 
 def _system_packages(model: Model, plan: _Plan, package: PackageJson, application: Application, runtime: BaseImage) -> SystemPackages:
-    where = plan.apt[0] if plan.apt else plan.install or 0
+    installed = plan.system.packages
+    where = plan.system.positions[0] if plan.system.positions else plan.install or 0
     needs: list[str] = []
     for name in (*package.dependencies, *package.optional_dependencies):
         found = node_package_needs(name)
         if found is None:
             raise Refused(f"what {name} needs of the system depends on how it is used", where)
         needs.extend(found)
-    programs = {p for p in application.programs if p not in package.scripts and p not in ("node", "npm", "npx", "yarn", "yarnpkg", "corepack", "nodejs")}
-    programs = {p for p in programs if p not in {*package.dependencies, *package.dev_dependencies}}
+    if "@prisma/client" in package.dependencies:
+        needs.append("openssl")  # its engine looks for OpenSSL and its version
     unknown = application.unknown_about("program")
     if unknown:
         raise Refused(f"which programs it starts is not known: {unknown[0]}", where)
-    extra = [*needs, *packages_for(programs, runtime, plan.packages, where)]
-    return sort_packages(plan.packages, programs, runtime.release, extra, True, where)
+    scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
+    own = {*package.scripts, *_OWN, *scripts}
+    named = {*package.dependencies, *package.dev_dependencies, *package.optional_dependencies, *plan.globals}
+    programs = {p for p in application.programs if p not in own and posixpath.basename(p) not in scripts and BINS.get(p, p) not in named}
+    asked = {w.words[1] for w in application.start.commands if w.name in ("npx", "bunx") and len(w.words) > 1}
+    for program in sorted(programs):
+        if program in asked or program in BINS or (LANGUAGES.get(program) == "node"):
+            raise Refused(f"it starts {program}, which package.json does not name", where)
+    runs = [model.file.instruction(p).value for p in model.final.positions if model.file.instruction(p).keyword == "RUN"]
+    if any("/usr/share/zoneinfo" in text for text in runs) and runtime.time_zones is not True:
+        needs.append("tzdata")
+    extra = [*needs, *packages_for(programs, runtime, installed, where)]
+    return sort_packages(installed, programs, runtime.release, extra, True, where)
 
 
 def _drops_development(model: Model, plan: _Plan, package: PackageJson, application: Application) -> bool:
     """Whether evidence shows that the program runs without development dependencies, and an install can leave them out."""
-    assert model.context is not None and plan.call is not None and plan.install is not None
-    if not package.dev_dependencies or not plan.separate:
+    assert model.context is not None
+    assert plan.call is not None
+    assert plan.install is not None
+    options = plan.call.options
+    if not package.dev_dependencies or plan.prune is not None or plan.generates or "@prisma/client" in package.dependencies:
         return False
-    if plan.call.options & {"--omit", "--omit=dev", "--production", "--prod", "--only", "--only=production"}:
+    if options & {"--omit", "--production", "--prod", "--only", "-P"}:
         return False
-    environment = model.before(plan.install)
-    if environment.lookup("NODE_ENV") == "production":
+    if model.before(plan.install).lookup("NODE_ENV") == "production" and "--include" not in options:
         return False
     if application.unknown_about("module"):
         return False
-    used = set(application.modules) - BUILTIN
-    commands = {name for command in application.start.commands if (name := command.name)}
-    if used & set(package.dev_dependencies) or commands & set(package.dev_dependencies):
+    used = {*(set(application.modules) - BUILTIN), *(BINS.get(c.name, c.name) for c in application.start.commands if c.name)}
+    if used & {*package.dev_dependencies, *_DEVELOPMENT}:
         return False
-    if not used <= {*package.dependencies, *package.optional_dependencies, *package.peer_dependencies}:
+    if not set(application.modules) - BUILTIN <= {*package.dependencies, *package.optional_dependencies, *package.peer_dependencies}:
         return False
-    if plan.call.ecosystem == "npm":
-        return lock_agrees(model.context, package.folder) is True
-    options = plan.call.options
-    return bool(lock_files(model.context, package.folder)) and bool(options & {"--frozen-lockfile", "--immutable"}) and "--immutable" not in options
+    locks = lock_files(model.context, package.folder)
+    match plan.call.ecosystem:
+        case "npm":
+            return lock_agrees(model.context, package.folder) is True
+        case "yarn":
+            modern = model.context.exists(posixpath.join(package.folder, ".yarnrc.yml")) or re.match(
+                r"yarn@[2-9]", package.package_manager or ""
+            )
+            return bool(locks) and not modern and "--immutable" not in options
+    return bool(locks) and "--frozen-lockfile" in options
 
 
-def _production_install(model: Model, plan: _Plan) -> Instruction:
-    """The install without development dependencies; exactly what the lock file says."""
-    assert plan.call is not None and plan.install is not None and plan.call.verb is not None
-    node = model.file.instruction(plan.install)
-    text = node.shell_text
-    assert text is not None
-    verb = plan.call.verb
-    name = "ci" if plan.call.ecosystem == "npm" and verb.value in ("install", "i", "ci", "clean-install") else verb.text
-    option = _PRODUCTION[plan.call.ecosystem]
-    return node.edited((text.source(verb.start), text.source_end(verb.end), f"{name} {option}"))
+@dataclass
+class _Split:
+    """The two or three stages that come out of one."""
 
+    model: Model
+    stage: Stage
+    plan: _Plan
+    system: SystemPackages
+    runtime: BaseImage
+    reference: str
+    outputs: tuple[str, ...] | None
+    development: bool
 
-def _change(
-    model: Model, stage: Stage, plan: _Plan, system: SystemPackages, outputs: tuple[str, ...] | None, development: bool, reference: str
-) -> Change:
-    assert plan.install is not None
-    file = model.file
-    written = file.instruction(stage.position).value.split()[0]
-    name = stage_name(model)
-    steps = sorted({*plan.build, *plan.apt})
-    nodes: list[Node] = [from_line(model, stage, written, name)]
-    for position in steps:
-        nodes.extend(with_lead(file, position))
-    nodes.append(Blank(file.newline))
-    source = name
-    dropped = bool(plan.builds) and development and outputs is not None
-    if dropped:
-        source = stage_name(model, "dependencies")
-        nodes.append(from_line(model, stage, written, source))
-        for position in sorted({*plan.early, *(p for p in plan.apt if p < plan.install)}):
-            nodes.append(_production_install(model, plan) if position == plan.install else file.instruction(position))
-        nodes.append(Blank(file.newline))
-    elif development and not plan.builds:
-        nodes = [_production_install(model, plan) if n is file.nodes[plan.install] else n for n in nodes]
-    replaced: dict[int, list[Node]] = dict.fromkeys(plan.apt, [])
-    copies = stage_copies(model, stage)
-    for copy in copies:
-        if copy.position < plan.install and _copied_again(model, copy, copies):
-            replaced[copy.position] = []
-    place = plan.folder.rstrip("/")
-    if outputs is None:  # everything that the build may have written lies in the project's folder
-        last = max(p for p, _ in plan.builds)
+    def __post_init__(self) -> None:
+        assert self.plan.install is not None
+        assert self.plan.call is not None
+        self.file = self.model.file
+        self.install, self.call = self.plan.install, self.plan.call
+        self.written = self.file.instruction(self.stage.position).value.split()[0]
+        self.name = stage_name(self.model)
+        known = self.outputs is not None and self.plan.separate
+        builds = bool(self.plan.builds or self.plan.checks)
+        self.third = self.development and builds and known
+        self.lean = self.development and not builds
+        self.prunes = self.development and builds and not known and self.call.ecosystem == "npm"
+        self.ci = False
+
+    def change(self) -> Change:
+        """The change."""
+        model, stage, file, plan = self.model, self.stage, self.file, self.plan
+        nodes = self.build_stage()
+        source = self.name
+        if self.third:
+            source = stage_name(model, "dependencies")
+            nodes += [Blank(file.newline), from_line(model, stage, self.written, source)]
+            for position in sorted({*plan.early, *(p for p in plan.system.positions if p < self.install)}):
+                node = file.instruction(position)
+                nodes.append(production_install(node, self.call) if position == self.install else node)
+        replaced = self.replaced(source)
+        packages = [plan.system.written.get(p, p) for p in with_certificates(self.system.kept, stage.image, self.runtime)]
+        options = install_options(packages, plan.system.options)
+        if packages:
+            first = plan.system.positions[0] if plan.system.positions and plan.system.positions[0] < self.install else self.install
+            replaced[first] = [apt_install(model, stage, packages, options), *replaced[first]]
+        end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
+        nodes += [Blank(file.newline), from_line(model, stage, self.reference, stage.name), *body_nodes(file, stage, end, replaced)]
+        touched = (stage.position, *sorted({self.install, *plan.rest, *plan.system.positions}))
+        summary = f"install and build in stages of their own and run on {self.reference}"
+        return Change(summary, file.replaced(stage.position, end, nodes), touched, self.evidence(packages, options))
+
+    def build_stage(self) -> list[Node]:
+        """The stage that installs everything and builds."""
+        model, file, plan = self.model, self.file, self.plan
+        nodes: list[Node] = [from_line(model, self.stage, self.written, self.name)]
+        for position in sorted({*plan.build, *plan.system.positions}):
+            block = with_lead(file, position)
+            if position == self.install:
+                node = file.instruction(position)
+                assert model.context is not None
+                manifest = next((m for m in plan.manifests if posixpath.basename(m) == "package.json"), "package.json")
+                agrees = lock_agrees(model.context, posixpath.dirname(manifest) or ".") is True
+                block[-1] = production_install(node, self.call) if self.lean else as_ci(node, self.call, agrees)
+                self.ci = block[-1] is not node
+            nodes.extend(spaced(file, position, block) if len(nodes) > 1 else block)
+        if self.prunes:
+            nodes.append(line(model, self.stage, "RUN", "npm prune --omit=dev"))
+        return nodes
+
+    def replaced(self, source: str) -> dict[int, list[Node]]:
+        """What stands in the runtime stage in the place of instructions that moved; ``source`` has the node_modules."""
+        model, stage, plan = self.model, self.stage, self.plan
+        replaced: dict[int, list[Node]] = {**{p: [] for p in plan.system.positions}, **plan.rest}
+        copies = stage_copies(model, stage)
         for copy in copies:
-            if copy.position < last and copy.destination is not None and (copy.destination + "/").startswith(place + "/"):
+            if copy.position < self.install and _copied_again(model, copy, copies):
                 replaced[copy.position] = []
-        replaced[plan.install] = []
-        replaced.update({p: [] for p, _ in plan.builds})
-        replaced[last] = [_copy(model, stage, name, plan.folder, last)]
-    else:
-        replaced[plan.install] = [_copy(model, stage, source, f"{place}/node_modules", plan.install)]
-        for index, (position, _) in enumerate(plan.builds):
-            mine = outputs if index == len(plan.builds) - 1 else ()
-            replaced[position] = [_copy(model, stage, name, f"{place}/{path}", position) for path in mine]
-    if system.kept:
-        install = apt_install(model, stage, system.kept, plan.options)
-        first = plan.apt[0] if plan.apt and plan.apt[0] < plan.install else plan.install
-        replaced[first] = [install, *replaced[first]]
-    end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-    nodes += [from_line(model, stage, reference, stage.name), *body_nodes(file, stage, end, replaced)]
-    evidence = ["the dependencies were installed for the same Node on the same Debian"]
-    if outputs:
-        evidence.append(f"the build writes {quote_names(outputs)}")
-    if development:
-        evidence.append("the program imports no development dependency")
-    if system.dropped:
-        evidence.append(f"only building needs {quote_names(system.dropped)}")
-    if system.kept:
-        evidence.append(f"the program needs {quote_names(system.kept)} when it runs")
-    touched = (stage.position, plan.install, *(p for p, _ in plan.builds), *plan.apt)
-    return Change(f"install and build in stages of their own and run on {reference}", file.replaced(stage.position, end, nodes), touched, tuple(evidence))
+        managers = {name for name in (c.name for c in self._commands()) if name in ("yarn", "pnpm", "corepack", "yarnpkg")}
+        if not managers:
+            replaced.update({p: [] for p in plan.tools if p not in plan.rest})
+        place = plan.folder.rstrip("/")
+        if self.outputs is None:  # everything that the build may have written lies in the project's folder
+            last = max(p for p, _ in plan.builds)
+            for copy in copies:
+                if copy.position < last and copy.destination is not None and (copy.destination + "/").startswith(place + "/"):
+                    replaced[copy.position] = []
+            replaced[last] = [_copy(model, stage, self.name, plan.folder, last), *replaced[last]]
+            return replaced
+        made = [_copy(model, stage, self.name, f"{place}/{path}", plan.last) for path in self.outputs]
+        if plan.builds:
+            last = max(p for p, _ in plan.builds)
+            replaced[last] = [*made, *replaced[last]]
+        replaced[self.install] = [_copy(model, stage, source, f"{place}/node_modules", self.install), *replaced[self.install]]
+        return replaced
+
+    def _commands(self) -> tuple[Started, ...]:
+        application = application_of(self.model, self.stage)
+        return application.start.commands if application is not None else ()
+
+    def evidence(self, packages: list[str], options: tuple[str, ...]) -> tuple[str, ...]:
+        """What the split rests on."""
+        found = ["the dependencies were installed for the same Node on the same Debian"]
+        if self.outputs:
+            found.append(f"the build writes {quote_names(self.outputs)}")
+        if self.third or self.lean or self.prunes:
+            found.append("the program imports no development dependency")
+        if self.ci and self.call.ecosystem == "npm" and self.call.verb is not None and self.call.verb.value != "ci":
+            found.append("the lock file agrees with package.json, so `npm ci` installs what it names")
+        if self.system.dropped:
+            found.append(f"only building needs {quote_names(self.system.dropped)}")
+        if packages:
+            found.append(f"the program needs {quote_names(packages)} when it runs")
+        if packages and "--no-install-recommends" in options and "--no-install-recommends" not in self.plan.system.options:
+            found.append("they work without the packages that they recommend")
+        return tuple(found)
 
 
 def _copied_again(model: Model, copy: CopyFacts, copies: tuple[CopyFacts, ...]) -> bool:

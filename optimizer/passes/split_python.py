@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, field
 
+from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import Requirement, requirement_files
-from optimizer.ecosystems import Action, Call, read_call, unwrapped
+from optimizer.ecosystems import Action, Call
 from optimizer.ecosystems.pip import project_name
 from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
@@ -21,30 +23,38 @@ from optimizer.passes.splitting import (
     IN_SLIM,
     Refused,
     SystemPackages,
-    apt_calls,
     apt_install,
     body_nodes,
     from_line,
+    install_options,
     installs_of,
     line,
+    no_twin,
     packages_for,
     reference_text,
     sort_packages,
+    spaced,
     stage_name,
+    with_certificates,
     with_lead,
 )
+from optimizer.passes.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Instruction, Node
+from optimizer.syntax.nodes import Pair
 
 VENV = "/opt/venv"
 # Variables that only the running program reads.
-_RUNTIME_ONLY = re.compile(r"(PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONFAULTHANDLER|PORT|HOST|TZ|DEBUG|(FLASK|DJANGO|GUNICORN|UVICORN|CELERY|APP)_\w+)$")
-# Commands that make and change files of the application and may run in the runtime stage as they are.
-_FILE_COMMANDS = frozenset({
-    "mkdir", "chmod", "chown", "chgrp", "touch", "ln", "mv", "cp", "rm", "echo", "printf", "cat", "sed", "useradd", "adduser", "groupadd", "addgroup",
-    "usermod", "test", "[", "true", "set", "cd", "install", "find", "tee", "grep", "ls",
-})  # fmt: skip
-_ABSOLUTE = re.compile(r"/usr/(local/)?(bin|lib)/(python|pip)|/usr/local/lib/python|site-packages")
+_RUNTIME_ONLY = re.compile(
+    r"(PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONFAULTHANDLER|PORT|HOST|TZ|DEBUG|(FLASK|DJANGO|GUNICORN|UVICORN|CELERY|APP)_\w+)$"
+)
+# Where the packages of the base image's own Python lie, and the commands that they bring.
+_OWN_PYTHON = re.compile(r"/usr/(local/)?(bin|lib)/(python|pip)|site-packages|/usr/local/bin/([\w.-]+)")
+# Files of accounts and of the tools that fetch packages, which installing needs as well.
+_SETTINGS = re.compile(r"(~|/root|\$HOME)/?\.?|/etc/(pip|ssh|ssl|hosts|apt|wgetrc|gitconfig)")
+_CONFIGURATION = re.compile(r"\.(conf|ini|cfg|service|toml|ya?ml)$|(^|/)(crontab|Procfile)[^/]*$")
+_PROJECT_COMMANDS = frozenset({"flask", "alembic", "django-admin"})
+_SHELL = frozenset({"cd", "set", "export", "umask"})
 
 
 @dataclass
@@ -54,12 +64,12 @@ class _Plan:
     build: list[int] = field(default_factory=list)
     runtime: dict[int, list[Node]] = field(default_factory=dict)
     pip: list[int] = field(default_factory=list)
-    apt: list[int] = field(default_factory=list)
-    packages: list[str] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
-    commands: list[tuple[int, str]] = field(default_factory=list)
+    system: SystemSteps = field(default_factory=SystemSteps)
+    sources: list[int] = field(default_factory=list)
+    commands: list[tuple[int, Step]] = field(default_factory=list)
     requirements: list[Requirement] = field(default_factory=list)
     manifests: list[str] = field(default_factory=list)
+    venv: str | None = None
 
 
 def split_python(model: Model, stage: Stage) -> Change | None:
@@ -72,22 +82,27 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         Refused: There is something to gain, and evidence does not reach.
     """
     image = stage.image
-    if image is None or image.family != "python" or stage.base is not None or image.package_manager != "apt":
+    if image is None or image.family != "python" or stage.base is not None or image.package_manager not in ("apt", "apk"):
         return None
     calls = [c for p in stage.positions if model.file.instruction(p).keyword == "RUN" for c in installs_of(model.file.instruction(p))]
-    compilers = any(build_only(package, "apt") for c in calls if c.ecosystem == "apt" for package in c.packages)
-    if not any(c.ecosystem == "pip" for c in calls) or (image.variant == "slim" and not compilers):
+    compilers = any(build_only(package, c.ecosystem) for c in calls if c.ecosystem == image.package_manager for package in c.packages)
+    if not any(c.ecosystem == "pip" for c in calls) or (image.variant != "full" and not compilers):
         return None
+    if image.package_manager != "apt":
+        removed = any("apk del" in model.file.instruction(p).value for p in stage.positions)
+        if removed:
+            return None
+        raise Refused("which Alpine packages hold the libraries that belong to its development packages is not known", stage.position)
     runtime, reference = _runtime_base(model, stage, image)
-    plan = _sort(model, stage)
     if model.context is None:
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
+    plan = _sort(model, stage)
     application = application_of(model, stage)
     if application is None or application.language != "python":
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
     _check_paths(model, stage, plan, application)
     system = _system_packages(model, plan, application, runtime, stage)
-    return _change(model, stage, plan, system, reference, application)
+    return _change(model, stage, plan, system, runtime, reference, application)
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
@@ -98,7 +113,7 @@ def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseIma
         text = reference_text(model, stage, image, twin)
         if found is not None and found.variant == "slim" and text is not None:
             return found, text
-    raise Refused(f"no smaller image with the same Python is known for {stage.reference}", stage.position)
+    raise Refused(no_twin(stage, "Python"), stage.position)
 
 
 def _sort(model: Model, stage: Stage) -> _Plan:
@@ -107,18 +122,21 @@ def _sort(model: Model, stage: Stage) -> _Plan:
     copies = stage_copies(model, stage)
     installs = [p for p in stage.positions if any(c.ecosystem == "pip" for c in installs_of(model.file.instruction(p)))]
     last = installs[-1] if installs else -1
+    early = [(p, model.file.instruction(p)) for p in stage.positions if p <= last]
+    text = "\n".join(n.value for p, n in early if n.keyword in ("COPY", "ADD", "WORKDIR", "ENV") or p in installs)
     for position in stage.positions:
         node = model.file.instruction(position)
         match node.keyword:
             case "RUN":
-                _sort_run(model, plan, position, node, [c for c in copies if c.position < position])
+                _sort_run(model, plan, position, node, [c for c in copies if c.position < position], position < last)
             case "ENV" | "ARG" if position < last:
-                names = [pair.name for pair in node.pairs]
-                if not all(_RUNTIME_ONLY.match(n) for n in names):
+                if not all(
+                    _RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs
+                ):
                     plan.build.append(position)
             case "WORKDIR" | "SHELL" if position < last:
                 plan.build.append(position)
-            case "USER" if position < last:
+            case "USER" if position < last and model.before(last).user not in ("root", "0"):
                 raise Refused("packages are installed as another user than root", position)
             case "COPY" | "ADD" if node.flag("from") is not None and position < last:
                 plan.build.append(position)
@@ -129,60 +147,83 @@ def _sort(model: Model, stage: Stage) -> _Plan:
     return plan
 
 
-def _sort_run(model: Model, plan: _Plan, position: int, node: Instruction, copies: list[CopyFacts]) -> None:
-    calls = apt_calls(node)
-    if calls is not None:
-        plan.apt.append(position)
-        for call in calls:
-            if call.action is Action.INSTALL:
-                if call.verb is None or call.verb.value != "install" or any(p.startswith((".", "/")) for p in call.packages):
-                    raise Refused("it installs packages in a way that cannot be divided", position)
-                plan.packages.extend(call.packages)
-                plan.options.extend(w.value or "" for w in call.command.words if w.text.startswith("-"))
+def _sort_run(model: Model, plan: _Plan, position: int, node: Instruction, copies: list[CopyFacts], early: bool) -> None:
+    steps = steps_of(node)
+    if steps is None:
+        raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
+    pip = [step for step in steps if step.call is not None and step.call.ecosystem == "pip"]
+    venv = next((v for step in steps if (v := _makes_venv(step))), None)
+    system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
+    others = [step for step in steps if step not in pip and step not in system and not step.cleans and not _makes_venv(step)]
+    if not (pip or system or venv):
+        plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
+        if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
+            plan.sources.append(position)
         return
-    script = node.script
-    if script is None or not script.understood or node.heredocs:
-        raise Refused("which stage it belongs to is not known: exec form, heredoc or not understood", position)
-    pip = [c for c in (read_call(command) for command in script.commands) if c is not None and c.ecosystem == "pip"]
+    for step in others:
+        if step.program not in FILE_COMMANDS and not (
+            step.program in _SHELL and pip and not [o for o in others if o.program not in _SHELL]
+        ):
+            raise Refused(f"`{step.program}` and {'pip' if pip else 'apt'} are in one RUN, and belong to different stages", position)
+        if "/etc/apt" in step.text or "/usr/share/keyrings" in step.text:
+            raise Refused("it changes where system packages come from", position)
+    left = [step for step in others if step.program not in _SHELL]
+    if left and changes_shell(steps):
+        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
+    for step in system:
+        assert step.call is not None
+        plan.system.take(model, position, step.call)
+    if venv is not None:
+        if plan.venv is not None or not venv.startswith("/"):
+            raise Refused("the place of its virtual environment is not clear", position)
+        plan.venv = venv
+    if pip or venv:
+        plan.build.append(position)
     if pip:
-        _sort_pip(model, plan, position, pip, copies)
-        return
-    for command in script.commands:
-        program = unwrapped(command).program
-        if read_call(command) is not None or program is None:
-            raise Refused(f"which stage `{program or command.words[0].text if command.words else 'it'}` belongs to is not known", position)
-        plan.commands.append((position, program))
+        _sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies)
+    rest = remaining(model.file, node, steps, lambda step: step in left)
+    plan.runtime[position] = [rest] if rest is not None else []
+    plan.commands += [(position, step) for step in left]
+
+
+def _makes_venv(step: Step) -> str | None:
+    """The folder of the virtual environment that a step makes."""
+    values = [word.value for word in step.command.words]
+    if None in values or not values:
+        return None
+    names = [value or "" for value in values]
+    if re.fullmatch(r"python[\d.]*", step.program or "") and names[1:3] == ["-m", "venv"] and len(names) == 4:
+        return names[3]
+    return names[1] if step.program == "virtualenv" and len(names) == 2 else None
 
 
 def _sort_pip(model: Model, plan: _Plan, position: int, calls: list[Call], copies: list[CopyFacts]) -> None:
     """A RUN that installs with pip goes to the build stage whole, when all it reads is known."""
-    node = model.file.instruction(position)
     try:
         found = reads(model, position, copies)
     except CannotTell as error:
         raise Refused(f"what pip reads is not known: {error}", position) from error
-    assert node.script is not None
-    for command in node.script.commands:
-        other = read_call(command)
-        if (other is None or other.ecosystem != "pip") and unwrapped(command).program not in ("rm", "set", "cd", "true", "echo"):
-            raise Refused(f"`{unwrapped(command).program}` and pip are in one RUN, and belong to different stages", position)
+    state = model.before(position)
     for call in calls:
         if call.options & {"--user", "--target", "-t", "--prefix", "--root"} or call.prefix:
             raise Refused("pip installs to a place of its own", position)
-        if call.command.words[0].text.startswith("/"):
+        program = call.command.words[0].text
+        if program.startswith("/") and (plan.venv is None or not program.startswith(f"{plan.venv}/bin/")):
             raise Refused("pip is called by its path", position)
+        on_path = any(f"{plan.venv}/bin" in (pair.value or "") for pair in _path_pairs(model, position))
+        if plan.venv is not None and not program.startswith("/") and not on_path:
+            raise Refused("packages are installed beside the virtual environment", position)
         if call.action is Action.INSTALL:
-            plan.requirements += [Requirement(project_name(p)) for p in call.packages]
+            plan.requirements += [Requirement(project_name(p)) for p in call.packages if not p.startswith("$")]
     plan.manifests += [file for _, file in found.files]
     plan.pip.append(position)
-    plan.build.append(position)
-    if model.context is not None:
-        for call in calls:
-            for manifest in call.manifests:
-                path = model.before(position).path(manifest)
-                file = next((f for image, f in found.files if image == path), None)
-                if file is not None:
-                    plan.requirements += requirement_files(model.context, file).packages
+    assert model.context is not None
+    for call in calls:
+        for manifest in call.manifests:
+            path = state.path(manifest)
+            file = next((f for image, f in found.files if image == path), None)
+            if file is not None:
+                plan.requirements += requirement_files(model.context, file).packages
 
 
 def _sort_copies(model: Model, plan: _Plan, copies: tuple[CopyFacts, ...]) -> None:
@@ -192,46 +233,67 @@ def _sort_copies(model: Model, plan: _Plan, copies: tuple[CopyFacts, ...]) -> No
         if not plan.pip or copy.position > plan.pip[-1] or not any(copy.image_of(model, file) for file in needed):
             continue
         plan.build.append(copy.position)
-        files = {f for s in copy.sources for m in (model.context.match(s) if model.context else ()) for f in [m, *_below(model, m)]}
+        files = {f for s in copy.sources for m in (model.context.match(s) if model.context else ()) for f in _files(model, m)}
         again = [c for c in copies if c.position > copy.position]
         if files and all(any(c.image_of(model, f) == copy.image_of(model, f) for c in again) for f in files if copy.image_of(model, f)):
             plan.runtime[copy.position] = []
 
 
-def _below(model: Model, path: str) -> tuple[str, ...]:
+def _files(model: Model, path: str) -> tuple[str, ...]:
     assert model.context is not None
-    return model.context.under(path) if model.context.is_dir(path) else ()
+    return model.context.under(path) if path == "." or model.context.is_dir(path) else (path,)
 
 
 def _check_paths(model: Model, stage: Stage, plan: _Plan, application: Application) -> None:
     """Nothing may reach past PATH to the Python that the packages were installed for until now."""
+    if plan.venv is not None:
+        return  # it had an environment of its own all along
+    assert model.context is not None
+    for program in sorted({"su", "sudo", "cron", "crond", "runuser"} & set(application.programs)):
+        raise Refused(f"it starts {program}, which gives programs a PATH of its own", stage.position)
     for position in stage.positions:
         node = model.file.instruction(position)
-        if position not in plan.pip and _ABSOLUTE.search(node.value):
-            raise Refused("it names Python's own folders, which a virtual environment leaves", position)
-    assert model.context is not None
-    for script in application.start.scripts:
-        text = model.context.read_text(script) or ""
-        if _ABSOLUTE.search(text):
-            raise Refused(f"{script} names Python's own folders, which a virtual environment leaves", stage.position)
+        if node.keyword == "ENV" and any(pair.name == "PATH" and "PATH" not in (pair.value or "") for pair in node.pairs):
+            raise Refused("it sets PATH anew, without the virtual environment", position)
+        if position not in plan.pip and node.keyword in ("RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK", "ENV", "ARG", "COPY", "ADD", "SHELL"):
+            _check_text(model, stage, node.value, "it", position)
+    starting = [*application.start.scripts, *(f for f in model.context.files() if _CONFIGURATION.search(f))]
+    for file in dict.fromkeys(starting):
+        _check_text(model, stage, model.context.read_text(file) or "", file, stage.position)
+    for program in application.programs:
+        _check_text(model, stage, program, "the program", stage.position)
     for entry in application.start.entries:
         first = (model.context.read_text(entry) or "").partition("\n")[0]
         if first.startswith("#!") and "env " not in first and "python" in first:
             raise Refused(f"{entry} names its interpreter by path", stage.position)
 
 
+def _check_text(model: Model, stage: Stage, text: str, where: str, position: int) -> None:
+    for found in _OWN_PYTHON.finditer(text):
+        name = found[4]
+        if name is not None and any(
+            posixpath.basename(c.destination or "") == name or _copies_name(model, c, name) for c in stage_copies(model, stage)
+        ):
+            continue
+        raise Refused(f"{where} names {found[0]}, which a virtual environment leaves", position)
+
+
+def _copies_name(model: Model, copy: CopyFacts, name: str) -> bool:
+    """Whether an instruction copies a file of that name into a folder of programs."""
+    assert model.context is not None
+    return any(copy.image_of(model, f) == f"/usr/local/bin/{name}" for f in model.context.files() if posixpath.basename(f) == name)
+
+
 def _system_packages(model: Model, plan: _Plan, application: Application, runtime: BaseImage, stage: Stage) -> SystemPackages:
-    where = plan.apt[0] if plan.apt else stage.position
+    installed = plan.system.packages
+    where = plan.system.positions[0] if plan.system.positions else stage.position
     names = {r.name for r in plan.requirements if r.name}
     known = {n: python_package(n) for n in names}
-    local = {s for n in names for s in (known[n].scripts if known[n] else ())}  # type: ignore[union-attr]
-    programs = set(application.programs)
-    for position, program in plan.commands:
-        if program in local or program.startswith(("python", "pip")) or names & set(packages_of_script(program)):
-            continue
-        if program not in _FILE_COMMANDS:
-            raise Refused(f"which stage `{program}` belongs to is not known", position)
-    programs = {p for p in programs if p not in local and not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
+    local = {s for package in known.values() if package is not None for s in package.scripts}
+    programs = set(application.programs) | _run_programs(model, plan, application, local)
+    scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
+    programs = {p for p in programs if p not in local and posixpath.basename(p) not in scripts}
+    programs = {p for p in programs if not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
     complete = not application.unknown_about("program") and all(known.values())
     libraries: list[str] = []
     for name in sorted(names):
@@ -239,7 +301,7 @@ def _system_packages(model: Model, plan: _Plan, application: Application, runtim
         if package is None:
             continue
         if package.runtime_packages is None:
-            if runtime is not stage.image and not plan.packages:
+            if runtime is not stage.image and not installed:
                 raise Refused(f"what {name} needs of the system depends on how it is used", where)
             complete = False
             continue
@@ -251,45 +313,118 @@ def _system_packages(model: Model, plan: _Plan, application: Application, runtim
     if application.unknown_about("program") and runtime is not stage.image and not complete:
         unknown = application.unknown_about("program")
         raise Refused(f"which programs it starts is not known: {unknown[0]}", where)
-    extra = [*libraries, *packages_for(programs, runtime, plan.packages, where)]
-    return sort_packages(plan.packages, programs, runtime.release, extra, complete, where)
+    extra = [*libraries, *packages_for(programs, runtime, installed, where)]
+    return sort_packages(installed, programs, runtime.release, extra, complete, where)
 
 
-def _change(model: Model, stage: Stage, plan: _Plan, system: SystemPackages, reference: str, application: Application) -> Change:
+def _run_programs(model: Model, plan: _Plan, application: Application, local: set[str]) -> set[str]:
+    """The programs that the commands of the runtime stage start.
+
+    Raises:
+        Refused: It is not known what a command needs.
+    """
+    assert model.context is not None
+    found: set[str] = set()
+    for position, step in plan.commands:
+        program, words = step.program or "", [word.value or "" for word in step.command.words]
+        if program in FILE_COMMANDS:
+            continue
+        if re.fullmatch(r"python[\d.]*", program) and len(words) > 1:
+            target = words[1]
+            if words[1:3] in (["-m", "compileall"], ["-m", "py_compile"]):
+                continue
+            if posixpath.basename(target) == "manage.py" and application.django is not None:
+                found |= {"compilemessages": {"msgfmt"}, "makemessages": {"xgettext", "msgmerge"}}.get(
+                    words[2] if len(words) > 2 else "", set()
+                )
+                continue
+            file = target.removeprefix("./")
+            if file.endswith(".py") and model.context.exists(file):
+                evidence = python_evidence(model.context, [file])
+                if not [u for u in evidence.unknown if u.about in ("program", "syntax", "context")]:
+                    found |= set(evidence.programs)
+                    continue
+        elif program in local & _PROJECT_COMMANDS:
+            continue
+        what = " ".join(words[:3]) if program.startswith("python") else program
+        raise Refused(f"which stage `{what}` belongs to is not known, since what it starts and reads is not", position)
+    return found
+
+
+def _change(
+    model: Model, stage: Stage, plan: _Plan, system: SystemPackages, runtime: BaseImage, reference: str, application: Application
+) -> Change:
     file = model.file
     name = stage_name(model)
+    folder = plan.venv or VENV
     written = file.instruction(stage.position).value.split()[0]
-    build: list[Node] = [from_line(model, stage, written, name)]
-    needs_packages = any(build_only(p, "apt") for p in plan.packages) or any(r.vcs for r in plan.requirements)
-    steps = sorted({*plan.build, *(plan.apt if needs_packages else ())})
-    venv = [line(model, stage, "RUN", f"python -m venv {VENV}"), line(model, stage, "ENV", f"PATH={VENV}/bin:$PATH")]
-    made = False
-    for position in steps:
-        if not made and (position in plan.pip or position in plan.runtime or file.instruction(position).keyword == "COPY"):
-            build.extend(venv)
-            made = True
-        build.extend(with_lead(file, position))
-    copied = [line(model, stage, "COPY", f"--from={name} {VENV} {VENV}"), line(model, stage, "ENV", f"PATH={VENV}/bin:$PATH")]
-    replaced: dict[int, list[Node]] = dict(plan.runtime)
-    replaced.update(dict.fromkeys(plan.pip, []))
-    replaced.update(dict.fromkeys(plan.apt, []))
+    packages = [plan.system.written.get(p, p) for p in with_certificates(system.kept, stage.image, runtime)]
+    options = install_options(packages, plan.system.options)
+    paths = [line(model, stage, "ENV", f"PATH={folder}/bin:$PATH")] if plan.venv is None else []
+    copied = [line(model, stage, "COPY", f"--from={name} {folder} {folder}"), *paths]
+    install = [apt_install(model, stage, packages, options)] if packages else []
+    replaced: dict[int, list[Node]] = {**{p: [] for p in plan.system.positions}, **plan.runtime}
     place = plan.pip[0]
-    install = [apt_install(model, stage, system.kept, plan.options)] if system.kept else []
-    replaced[place] = list(copied)
-    if plan.apt and plan.apt[0] < place:
-        replaced[plan.apt[0]] = list(install)
-    else:
-        replaced[place] = [*install, *copied]
+    early = plan.system.positions and plan.system.positions[0] < place
+    first = plan.system.positions[0] if early else place
+    replaced[place] = [*copied, *replaced[place]]
+    replaced[first] = [*install, *replaced[first]]
+    if not install:
+        replaced.update({p: [] for p in plan.sources if "/etc/apt" in file.instruction(p).value})
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-    final = from_line(model, stage, reference, stage.name)
-    body = body_nodes(file, stage, end, replaced)
-    newline = file.newline
-    nodes = [*build, Blank(newline), final, *body]
-    entries = quote_names([e for e in application.start.entries]) or "a package"
-    evidence = [f"the container starts {entries}", f"packages live in {VENV}, which is copied whole to the same Python"]
+    nodes = [*_build_stage(model, stage, plan, name, written), Blank(file.newline), from_line(model, stage, reference, stage.name)]
+    nodes += body_nodes(file, stage, end, replaced)
+    entries = quote_names(application.start.entries) or "a package"
+    evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]
     if system.dropped:
         evidence.append(f"only building needs {quote_names(system.dropped)}")
     if system.kept:
         evidence.append(f"the program needs {quote_names(system.kept)} when it runs")
-    touched = (stage.position, *plan.pip, *plan.apt)
-    return Change(f"install packages in a build stage and run on {reference}", file.replaced(stage.position, end, nodes), touched, tuple(evidence))
+    if packages and "--no-install-recommends" in options and "--no-install-recommends" not in plan.system.options:
+        evidence.append("they work without the packages that they recommend")
+    touched = (stage.position, *plan.pip, *plan.system.positions)
+    return Change(
+        f"install packages in a build stage and run on {reference}", file.replaced(stage.position, end, nodes), touched, tuple(evidence)
+    )
+
+
+def _build_stage(model: Model, stage: Stage, plan: _Plan, name: str, written: str) -> list[Node]:
+    file = model.file
+    compiles = any(build_only(p, "apt") for p in plan.system.packages)
+    fetched = {r.vcs for r in plan.requirements if r.vcs}
+    needed = compiles or bool(fetched & set(plan.system.packages))
+    steps = sorted(
+        {
+            *plan.build,
+            *(plan.system.positions if needed else ()),
+            *(p for p in plan.sources if needed or "/etc/apt" not in file.instruction(p).value),
+        }
+    )
+    venv = [line(model, stage, "RUN", f"python -m venv {VENV}"), line(model, stage, "ENV", f"PATH={VENV}/bin:$PATH")]
+    build: list[Node] = [from_line(model, stage, written, name)]
+    made = plan.venv is not None
+    for position in steps:
+        node = file.instruction(position)
+        nodes = with_lead(file, position)
+        if node.keyword in ("COPY", "ADD"):
+            nodes[-1] = _as_root(node)
+        if not made and (position in plan.pip or node.keyword in ("COPY", "ADD")):
+            build.extend(spaced(file, position, [*venv]) if len(build) > 1 else venv)
+            build.extend(nodes)
+            made = True
+        else:
+            build.extend(spaced(file, position, nodes) if len(build) > 1 else nodes)
+    return build
+
+
+def _as_root(node: Instruction) -> Instruction:
+    """A COPY without ``--chown``: in the build stage root installs, and other users may not exist."""
+    flag = next((f for f in node.flags if f.name == "chown"), None)
+    return node if flag is None else node.edited((flag.start, flag.end + 1, ""))
+
+
+def _path_pairs(model: Model, position: int) -> list[Pair]:
+    stage = model.stage_of(position)
+    assert stage is not None
+    earlier = [p for p in stage.positions if p < position and model.file.instruction(p).keyword == "ENV"]
+    return [pair for p in earlier for pair in model.file.instruction(p).pairs if pair.name == "PATH"]

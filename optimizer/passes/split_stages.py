@@ -7,15 +7,20 @@ from collections.abc import Callable, Iterator
 from optimizer.model import Model, Stage
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
+
 def splitters() -> tuple[Callable[[Model, Stage], Change | None], ...]:
     """One way a language, in the order in which they are asked; each looks at its own kind of stage only.
 
     They are imported when there is a stage to look at: they read evidence with heavy libraries.
     """
+    from optimizer.passes.split_go import split_go
+    from optimizer.passes.split_java import split_java
+    from optimizer.passes.split_native import split_native
     from optimizer.passes.split_node import split_node
     from optimizer.passes.split_python import split_python
+    from optimizer.passes.split_rust import split_rust
 
-    return (split_python, split_node)
+    return (split_python, split_node, split_go, split_native, split_java, split_rust)
 
 
 class SplitStages(Pass):
@@ -43,17 +48,20 @@ class SplitStages(Pass):
     """
 
     name = "split-stages"
-    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.ENV, Fact.COPIES, Fact.RUNS})
+    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.USER, Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
-            'FROM python:3.12-bookworm\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\nCMD ["python", "app.py"]\n',
-            "FROM python:3.12-bookworm AS build\nWORKDIR /app\nRUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\nCOPY requirements.txt .\n"
+            'FROM python:3.12-bookworm\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n'
+            'COPY . .\nCMD ["python", "app.py"]\n',
+            "FROM python:3.12-bookworm AS build\nWORKDIR /app\nRUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\n"
+            "COPY requirements.txt .\n"
             "RUN pip install -r requirements.txt\n\nFROM python:3.12-slim-bookworm\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
             'ENV PATH=/opt/venv/bin:$PATH\nCOPY . .\nCMD ["python", "app.py"]\n',
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
         ),
         Keeps(
-            'FROM python:3.12-slim\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\nCMD ["python", "app.py"]\n',
+            'FROM python:3.12-slim\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n'
+            'CMD ["python", "app.py"]\n',
             because="the image holds nothing that only building needs",
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
         ),
@@ -64,8 +72,10 @@ class SplitStages(Pass):
         stage = model.final
         if model.dependants(stage) or stage.base is not None or stage.image is None:
             return
-        from optimizer.passes.splitting import Refused
+        from optimizer.passes.splitting import Refused, renumbered
 
+        if renumbered(model, stage):
+            return
         for split in splitters():
             try:
                 change = split(model, stage)

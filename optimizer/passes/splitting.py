@@ -7,19 +7,37 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optimizer.ecosystems import Action, Call, read_call
-from optimizer.knowledge.debian import build_only, package_of, programs, runtime_packages
+from optimizer.knowledge.debian import build_only, package_of, plain_name, programs, runtime_packages
 from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
-from optimizer.passes.text import keyword_like, line_end_of
+from optimizer.passes.text import indent_of, keyword_like, line_end_of, style_of
 from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
 
 # Libraries that the slim Debian images of Python and Node have from their own packages.
 IN_SLIM = frozenset({
-    "libssl-dev", "libffi-dev", "zlib1g-dev", "libsqlite3-dev", "libbz2-dev", "liblzma-dev", "libreadline-dev", "libncurses-dev", "libncurses5-dev",
-    "libncursesw5-dev", "uuid-dev", "libc6-dev", "linux-libc-dev", "libstdc++-dev",
+    "libssl-dev", "libffi-dev", "zlib1g-dev", "libsqlite3-dev", "libbz2-dev", "liblzma-dev", "libreadline-dev", "libncurses-dev",
+    "libncurses5-dev", "libncursesw5-dev", "uuid-dev", "libc6-dev", "linux-libc-dev", "libstdc++-dev",
 })  # fmt: skip
+# Headers of Debian's own Python, which the interpreter of the Python images does not use.
+_PYTHON_HEADERS = re.compile(r"python[\d.]*(-all)?-dev$")
+# What builds fetch and unpack their sources with, and administrators look around with: gone when nothing is seen to start it.
+_GENERAL_TOOLS = frozenset({
+    "git", "git-lfs", "mercurial", "subversion", "curl", "wget", "unzip", "zip", "bzip2", "xz-utils", "gnupg", "gnupg2", "gpg",
+    "dirmngr", "lsb-release", "apt-transport-https", "apt-utils", "software-properties-common", "rsync", "patch", "file", "procps",
+    "net-tools", "iputils-ping", "telnet", "dnsutils", "iproute2", "strace", "gdb", "lsof", "sudo", "jq", "python3", "python", "python2",
+    "python3-pip", "python3-venv", "perl", "openssh-client", "ssh", "aptitude", "traceroute", "netcat", "netcat-openbsd",
+    "netcat-traditional", "tcpdump", "screen", "tmux", "ack", "silversearcher-ag", "ripgrep", "gettext",
+})  # fmt: skip
+# Packages that work without those they recommend. Others (ImageMagick, graphviz, git, SASL and LDAP) call on some of them.
+_SELF_SUFFICIENT = re.compile(
+    r"(lib(?!magick|ldap|sasl|reoffice|gtk|vlc|gs\d).+|fonts-.+|ca-certificates|tzdata|curl|wget|poppler-utils|ffmpeg|tesseract-ocr(-.+)?|openssl|unzip|zip"
+    r"|postgresql-client(-\d+)?|default-mysql-client|mariadb-client|gettext(-base)?|netcat-.+|jq|procps|dumb-init|tini|gosu|sqlite3|redis-tools|file|rsync"
+    r"|locales|cron|iputils-ping|media-types|unixodbc)$"
+)
 # Tools of a person at a terminal: no program starts them.
-INTERACTIVE = frozenset({"vim", "vim-tiny", "nano", "emacs", "less", "htop", "mc", "tmux", "screen", "bash-completion", "tree", "man-db", "joe"})
+INTERACTIVE = frozenset(
+    {"vim", "vim-tiny", "nano", "emacs", "less", "htop", "mc", "tmux", "screen", "bash-completion", "tree", "man-db", "joe"}
+)
 
 
 class Refused(Exception):
@@ -45,24 +63,6 @@ class SystemPackages:
     options: tuple[str, ...]
 
 
-def apt_calls(node: Instruction) -> list[Call] | None:
-    """The calls of a RUN that does nothing but update, install and clean with apt; None for any other."""
-    script = node.script
-    if script is None or not script.understood or node.heredocs:
-        return None
-    found = []
-    for command, enclosing in script.walk():
-        call = read_call(command)
-        if call is None or call.ecosystem != "apt":
-            if command.name in ("rm", "set", "echo", "true"):
-                continue
-            return None
-        if not set(enclosing) <= {"&&"} or not call.complete:
-            return None
-        found.append(call)
-    return found or None
-
-
 def sort_packages(
     installed: Iterable[str], needed_programs: set[str], release: str | None, extra: Iterable[str], may_drop_tools: bool, position: int
 ) -> SystemPackages:
@@ -73,7 +73,7 @@ def sort_packages(
         needed_programs: Programs that something in the runtime stage starts.
         release: Code name of the Debian release, None when unknown.
         extra: Packages that evidence names besides.
-        may_drop_tools: Whether it is known which programs are started, so that others can go.
+        may_drop_tools: Whether it is known which programs are started, so that general tools among the others can go.
         position: The instruction to name when it cannot be decided.
 
     Raises:
@@ -85,7 +85,7 @@ def sort_packages(
         brought = set(programs(package) or ())
         if build_only(package, "apt"):
             dropped.append(package)
-            if package.endswith("-dev") and package not in IN_SLIM:
+            if package.endswith("-dev") and package not in IN_SLIM and not _PYTHON_HEADERS.match(package):
                 libraries = runtime_packages(package, release)
                 if libraries is None:
                     where = f"in Debian {release}" if release else "in a Debian release that the tag does not name"
@@ -93,7 +93,7 @@ def sort_packages(
                 kept.extend(libraries)
         elif brought & needed_programs:
             kept.append(package)
-        elif package in INTERACTIVE or (may_drop_tools and programs(package) and not package.startswith(("lib", "fonts-", "python3-"))):
+        elif package in INTERACTIVE or (may_drop_tools and package in _GENERAL_TOOLS):
             dropped.append(package)
         else:
             kept.append(package)
@@ -122,16 +122,18 @@ def packages_for(needed: set[str], runtime: BaseImage, installed: Iterable[str],
 # Programs of packages that are essential in Debian: coreutils, findutils, grep, sed, tar, gzip, util-linux, dash, bash, hostname, login.
 _EVERYWHERE = frozenset(
     [
-        "[", "arch", "awk", "base64", "basename", "bash", "cat", "chgrp", "chmod", "chown", "chroot", "cksum", "comm", "cp", "csplit", "cut", "date", "dd",
-        "df", "dir", "dirname", "du", "echo", "egrep", "env", "expand", "expr", "factor", "false", "fgrep", "find", "flock", "fold", "getopt", "getent",
-        "grep", "groups", "gunzip", "gzip", "head", "hostid", "hostname", "id", "install", "join", "ldconfig", "link", "ln", "logname", "ls", "md5sum",
-        "mkdir", "mkfifo", "mknod", "mktemp", "more", "mount", "mv", "nice", "nl", "nohup", "nproc", "od", "paste", "pathchk", "perl", "pinky", "pr",
-        "printenv", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "sh", "sha1sum", "sha256sum", "sha512sum", "shuf", "sleep",
-        "sort", "split", "stat", "stdbuf", "stty", "su", "sum", "sync", "tac", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true", "truncate",
-        "tty", "uname", "uniq", "unlink", "useradd", "groupadd", "usermod", "users", "wc", "which", "who", "whoami", "xargs", "yes", "zcat", "exec",
-        "cd", "export", "set", "exit", "trap", "shift", "wait", "kill", "dpkg", "apt-get", "update-ca-certificates", "chpasswd", "passwd", "runuser",
-        "setpriv", "nologin", "mawk", "diff", "cmp", "start-stop-daemon", "setsid", "dmesg", "ionice", "taskset", ":", "source", ".", "umask", "ulimit",
-        "type", "command", "unset", "read", "return", "local", "eval", "[[", "logger", "dash", "tput", "clear", "infocmp", "reset", "locale", "ldd",
+        "[", "arch", "awk", "base64", "basename", "bash", "cat", "chgrp", "chmod", "chown", "chroot", "cksum", "comm", "cp", "csplit",
+        "cut", "date", "dd", "df", "dir", "dirname", "du", "echo", "egrep", "env", "expand", "expr", "factor", "false", "fgrep", "find",
+        "flock", "fold", "getopt", "getent", "grep", "groups", "gunzip", "gzip", "head", "hostid", "hostname", "id", "install", "join",
+        "ldconfig", "link", "ln", "logname", "ls", "md5sum", "mkdir", "mkfifo", "mknod", "mktemp", "more", "mount", "mv", "nice", "nl",
+        "nohup", "nproc", "od", "paste", "pathchk", "perl", "pinky", "pr", "printenv", "printf", "pwd", "readlink", "realpath", "rm",
+        "rmdir", "sed", "seq", "sh", "sha1sum", "sha256sum", "sha512sum", "shuf", "sleep", "sort", "split", "stat", "stdbuf", "stty",
+        "su", "sum", "sync", "tac", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true", "truncate", "tty", "uname", "uniq",
+        "unlink", "useradd", "groupadd", "usermod", "users", "wc", "which", "who", "whoami", "xargs", "yes", "zcat", "exec", "cd",
+        "export", "set", "exit", "trap", "shift", "wait", "kill", "dpkg", "apt-get", "update-ca-certificates", "chpasswd", "passwd",
+        "runuser", "setpriv", "nologin", "mawk", "diff", "cmp", "start-stop-daemon", "setsid", "dmesg", "ionice", "taskset", ":",
+        "source", ".", "umask", "ulimit", "type", "command", "unset", "read", "return", "local", "eval", "[[", "logger", "dash", "tput",
+        "clear", "infocmp", "reset", "locale", "ldd",
     ]
 )  # fmt: skip
 
@@ -161,19 +163,65 @@ def from_line(model: Model, stage: Stage, reference: str, name: str | None) -> I
     return Instruction(f"{keyword_like(node, 'FROM')} {platform}{reference}{alias}{line_end_of(model.file, node)}", node.escape)
 
 
+def _indent(model: Model, stage: Stage) -> str:
+    """The blanks in front of the instructions of a stage, where they all have the same."""
+    indents = {indent_of(model.file.instruction(p)) for p in stage.positions}
+    return indents.pop() if len(indents) == 1 else ""
+
+
 def line(model: Model, stage: Stage, keyword: str, rest: str) -> Instruction:
-    """A new instruction on one line in the style of the stage's FROM."""
+    """A new instruction on one line in the style of the stage's own."""
     node = model.file.instruction(stage.position)
-    return Instruction(f"{keyword_like(node, keyword)} {rest}{line_end_of(model.file, node)}", node.escape)
+    return Instruction(f"{_indent(model, stage)}{keyword_like(node, keyword)} {rest}{line_end_of(model.file, node)}", node.escape)
 
 
 def apt_install(model: Model, stage: Stage, packages: Iterable[str], options: Iterable[str]) -> Instruction:
     """A RUN that installs Debian packages and leaves no lists behind."""
     node = model.file.instruction(stage.position)
-    newline, escape = line_end_of(model.file, node), node.escape
-    flags = "".join(f" {option}" for option in dict.fromkeys(options) if option in ("--no-install-recommends", "--no-install-suggests", "-q", "-qq", "--fix-missing"))
-    body = f"apt-get update {escape}{newline}    && apt-get install -y{flags} {' '.join(packages)} {escape}{newline}    && rm -rf /var/lib/apt/lists/*"
-    return Instruction(f"{keyword_like(node, 'RUN')} {body}{newline}", escape)
+    newline, escape, indent = line_end_of(model.file, node), node.escape, _indent(model, stage)
+    style = style_of(model.file, node)
+    flags = "".join(
+        f" {option}"
+        for option in dict.fromkeys(options)
+        if option in ("--no-install-recommends", "--no-install-suggests", "-q", "-qq", "--fix-missing")
+    )
+    joint = f" && {escape}{newline}{style.indent}" if style.trailing_and else f" {escape}{newline}{style.indent}&& "
+    body = joint.join(["apt-get update", f"apt-get install -y{flags} {' '.join(packages)}", "rm -rf /var/lib/apt/lists/*"])
+    return Instruction(f"{indent}{keyword_like(node, 'RUN')} {body}{newline}", escape)
+
+
+def install_options(packages: Iterable[str], options: Iterable[str]) -> tuple[str, ...]:
+    """The options to install packages of the runtime stage with: without recommended ones, where all of them work without."""
+    names = [plain_name(package) for package in packages]
+    lean = all(_SELF_SUFFICIENT.match(name) for name in names)
+    return tuple(dict.fromkeys([*(["--no-install-recommends"] if lean else []), *options]))
+
+
+def with_certificates(packages: Iterable[str], before: BaseImage | None, runtime: BaseImage) -> tuple[str, ...]:
+    """Packages, and ca-certificates where one of them speaks TLS and the image before had them, but the runtime base has not."""
+    found = tuple(packages)
+    speaks = {"curl", "wget", "git"} & {plain_name(package) for package in found}
+    if (
+        speaks
+        and "ca-certificates" not in found
+        and runtime.ca_certificates is not True
+        and (before is None or before.ca_certificates is not False)
+    ):
+        return (*found, "ca-certificates")
+    return found
+
+
+def renumbered(model: Model, stage: Stage) -> bool:
+    """Whether an instruction names, by its number, this stage or one behind it: a new stage in front would shift them."""
+    names = [name for p in model.file.positions for name in model.sources(model.file.instruction(p))]
+    return any(name.isdigit() and int(name) >= stage.index for name in names)
+
+
+def no_twin(stage: Stage, language: str) -> str:
+    """Why there is no smaller base for a stage."""
+    if stage.image is not None and stage.image.reference.digest:
+        return f"the image is pinned by its digest, and that of the smaller image with the same {language} is not known"
+    return f"no smaller image with the same {language} is known for {stage.reference}"
 
 
 def with_lead(file: Dockerfile, position: int) -> list[Node]:
@@ -182,6 +230,14 @@ def with_lead(file: Dockerfile, position: int) -> list[Node]:
     while start > 0 and isinstance(file.nodes[start - 1], Comment):
         start -= 1
     return list(file.nodes[start : position + 1])
+
+
+def spaced(file: Dockerfile, position: int, nodes: list[Node]) -> list[Node]:
+    """Nodes that stand for an instruction, behind a blank line where the instruction and its comments have one above."""
+    start = position
+    while start > 0 and isinstance(file.nodes[start - 1], Comment):
+        start -= 1
+    return [Blank(file.newline), *nodes] if nodes and isinstance(file.nodes[start - 1], Blank) else nodes
 
 
 def body_nodes(file: Dockerfile, stage: Stage, end: int, replaced: dict[int, list[Node]]) -> list[Node]:

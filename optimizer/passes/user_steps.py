@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
+from optimizer.model.paths import is_folder
+from optimizer.passes.account_place import Gap, gap_above_source, keeps_owner, lost_behind, neighbour_above, volume_over
 from optimizer.passes.accounts import Account, account_for
 from optimizer.passes.base import Change, Refusal
+from optimizer.passes.continuation import run_style
 from optimizer.passes.ownership import Ownership, ownership_for
 from optimizer.passes.rights import (
     closed_to_others,
@@ -14,8 +19,8 @@ from optimizer.passes.rights import (
     unclear_program,
 )
 from optimizer.passes.shells import posix_shell
-from optimizer.passes.text import indent_of, instruction_like, keyword_like, line_end_of, quote_names, style_of
-from optimizer.syntax import Blank, Comment, Instruction, Node
+from optimizer.passes.text import indent_of, instruction_like, keyword_like, line_end_of, quote_names
+from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
 
 _TRAILING = frozenset({"EXPOSE", "HEALTHCHECK", "CMD", "ENTRYPOINT", "STOPSIGNAL", "LABEL", "MAINTAINER", "VOLUME"})
 _LINE = 100  # characters up to which the account's RUN stays on one line
@@ -38,12 +43,76 @@ def user_steps(model: Model, stage: Stage, command: int) -> Change | Refusal:
     account = account_for(model, stage)
     if isinstance(account, str):
         return Refusal(account, command)
-    plan = ownership_for(model, stage, application, account, _place(model, stage))
+    gap = gap_above_source(model, stage)
+    plan = ownership_for(model, stage, application, account, gap.copy if gap is not None else None)
     if isinstance(plan, str):
         return Refusal(plan, command)
-    if (account.commands or plan.commands("")) and not posix_shell(model.before(_neighbour(model, stage))):
+    steps = _steps_for(model, stage, application, account, plan, gap)
+    if isinstance(steps, str):
+        return Refusal(steps, command)
+    if not all(posix_shell(model.before(run.neighbour)) for run in steps):
         return Refusal("SHELL is none that a RUN of these commands is known to work in", command)
-    return _change(model, stage, application, account, plan)
+    return _change(model, stage, application, account, plan, steps)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A new RUN: its commands, the index of the node in front of which it goes, the instruction whose style it takes."""
+
+    commands: tuple[str, ...]
+    index: int
+    neighbour: int
+
+
+def _steps_for(
+    model: Model, stage: Stage, application: Application, account: Account, plan: Ownership, gap: Gap | None
+) -> tuple[_Run, ...] | str:
+    """The RUN instructions that make the account and give it what it has to own, or why a VOLUME forbids that.
+
+    The first stands above what brings the project, so that an edit of the source does not make it run again; the second
+    behind the last step, for what does not exist before.
+    """
+    place = _place(model, stage)
+    volume = volume_over(model, stage, plan.paths, place)
+    if isinstance(volume, str):
+        return volume
+    if gap is not None and volume is not None:
+        gap = replace(gap, copy=min(gap.copy, volume)) if volume > gap.floor else None
+    early: list[str] = []
+    found: list[_Run] = []
+    if gap is not None:
+        early = [path for path in plan.paths if _keeps(model, stage, application, plan, path, gap.copy - 1)]
+        neighbour = neighbour_above(model, stage, gap, lambda position: _fits(model, stage, application, plan, early, position, gap))
+        absent = tuple(path for path in early if not is_folder(model, stage, path, neighbour + 1))
+        part = plan.part(early)
+        part = replace(
+            part,
+            made=absent,
+            owned=tuple(path for path in part.paths if path in part.owned or path in absent),
+            deep=tuple(path for path in part.deep if path not in absent),  # what is made there is empty
+        )
+        commands = (*account.commands, *part.commands(account.name))
+        found += [_Run(commands, neighbour + 1, neighbour)] if commands else []
+    late = plan.part([path for path in plan.paths if path not in early])
+    commands = (*(account.commands if gap is None else ()), *late.commands(account.name))
+    if volume is not None and volume_over(model, stage, late.paths, place) is not None:
+        reason = lost_behind(model, stage, volume, late.paths)
+        if reason is not None:
+            return reason
+        place = volume
+    return (*found, _Run(commands, place, _neighbour(model, stage, place))) if commands else tuple(found)
+
+
+def _keeps(model: Model, stage: Stage, application: Application, plan: Ownership, path: str, position: int) -> bool:
+    """Whether a path can be given away behind a position: a folder that nothing resets from there on."""
+    folder = path in plan.made or path in plan.deep or is_folder(model, stage, path, len(model.file.nodes))
+    return folder and keeps_owner(model, stage, application, path, position, deep=path in plan.deep)
+
+
+def _fits(model: Model, stage: Stage, application: Application, plan: Ownership, paths: list[str], position: int, gap: Gap) -> bool:
+    """Whether paths that can be given away above the first COPY can be so behind an earlier position, with no more to make there."""
+    exist = (is_folder(model, stage, path, position + 1) or not is_folder(model, stage, path, gap.copy) for path in paths)
+    return all(exist) and all(_keeps(model, stage, application, plan, path, position) for path in paths)
 
 
 def _program_refusal(model: Model, stage: Stage, application: Application) -> str | None:
@@ -62,30 +131,42 @@ def _program_refusal(model: Model, stage: Stage, application: Application) -> st
     return unclear_program(application, model.context)
 
 
-def _change(model: Model, stage: Stage, application: Application, account: Account, plan: Ownership) -> Change:
-    """The account's RUN and the USER line in front of the trailing block of CMD, EXPOSE and the like."""
+def _change(model: Model, stage: Stage, application: Application, account: Account, plan: Ownership, steps: tuple[_Run, ...]) -> Change:
+    """The RUN instructions, and the USER line in front of the trailing block of CMD, EXPOSE and the like."""
     file = model.file
-    start = _place(model, stage)
-    neighbour = _neighbour(model, stage)
-    commands = [*account.commands, *plan.commands(account.name)]
-    run = _run(model, neighbour, commands) if commands else None
+    place = _place(model, stage)
+    neighbour = _neighbour(model, stage, place)
     user = instruction_like(file, file.instruction(neighbour), "USER", account.name)
-    blank = [node for node in file.nodes[start - 1 : start] if isinstance(node, Blank) and start < len(file.nodes)]
-    new: list[Node] = [*([run] if run is not None and plan.above is None else []), user, *blank]
-    after = file.replaced(start, start, new)
-    if run is not None and plan.above is not None:
-        after = after.replaced(plan.above, plan.above, [run])
+    blank = [node for node in file.nodes[place - 1 : place] if isinstance(node, Blank) and place < len(file.nodes)]
+    new: dict[int, list[Node]] = {}
+    for run in steps:
+        above = [*_blank_above(file, run.neighbour)] if run.index == run.neighbour + 1 != place else []
+        new.setdefault(run.index, []).extend([*above, _instruction(file, run)])
+    new.setdefault(place, []).extend([user, *blank])
+    after = file
+    for index in sorted(new, reverse=True):
+        after = after.replaced(index, index, new[index])
     if plan.own_copy is not None:
         node = file.instruction(plan.own_copy)
         at = node.text.index(node.keyword_text) + len(node.keyword_text)
-        shift = 1 if run is not None and plan.above is not None and plan.above <= plan.own_copy else 0
-        after = after.replaced(plan.own_copy + shift, plan.own_copy + shift + 1, [node.edited((at, at, f" --chown={account.name}"))])
+        position = plan.own_copy + sum(len(nodes) for index, nodes in new.items() if index <= plan.own_copy)
+        after = after.replaced(position, position + 1, [node.edited((at, at, f" --chown={account.name}"))])
     evidence = [account.evidence, *_reads(application), *plan.evidence]
     low = [str(port) for port in application.ports if port < 1024]
     if low:
         evidence.append(f"port {', '.join(low)} is open to every user: Docker Engine sets ip_unprivileged_port_start=0 since 20.10")
     touched = tuple(sorted({neighbour, *([plan.own_copy] if plan.own_copy is not None else [])}))
-    return Change(f"Run the program as {account.name} instead of root", after, touched, tuple(evidence))
+    return Change(f"run the program as {account.name} instead of root", after, touched, tuple(evidence))
+
+
+def _blank_above(file: Dockerfile, neighbour: int) -> list[Blank]:
+    """The blank line for a new instruction behind another, where blank lines stand around that."""
+    first = neighbour
+    while first > 0 and isinstance(file.nodes[first - 1], Comment):
+        first -= 1
+    below = file.nodes[neighbour + 1] if neighbour + 1 < len(file.nodes) else None
+    alone = file.instruction(neighbour).keyword == "FROM" or first == 0 or isinstance(file.nodes[first - 1], Blank)
+    return [below] if isinstance(below, Blank) and alone else []
 
 
 def _reads(application: Application) -> list[str]:
@@ -109,20 +190,19 @@ def _place(model: Model, stage: Stage) -> int:
     return place
 
 
-def _neighbour(model: Model, stage: Stage) -> int:
+def _neighbour(model: Model, stage: Stage, place: int) -> int:
     """Position of the instruction whose style new lines take: the last one in front of them, or the stage's FROM."""
-    place = _place(model, stage)
     return max((p for p in (stage.position, *stage.positions) if p < place), default=stage.position)
 
 
-def _run(model: Model, neighbour: int, commands: list[str]) -> Instruction:
-    """A RUN of these commands, on one line or broken as the file breaks its own."""
-    file = model.file
-    node = file.instruction(neighbour)
-    line = " && ".join(commands)
-    if len(line) <= _LINE:
+def _instruction(file: Dockerfile, run: _Run) -> Instruction:
+    """A RUN on one line, or broken as the file breaks its own: when it is long, or could go on from a RUN that is no list on one line."""
+    node = file.instruction(run.neighbour)
+    line = " && ".join(run.commands)
+    broken = node.keyword == "RUN" and not node.heredocs and ("\n" in node.text.rstrip() or "&&" not in node.text)
+    if len(line) <= _LINE and not (broken and len(run.commands) > 1):
         return instruction_like(file, node, "RUN", line)
-    style = style_of(file, node)
+    style = run_style(file, *([node] if node.keyword == "RUN" else []))
     newline = line_end_of(file, node)
     glue = f" && {node.escape}{newline}{style.indent}" if style.trailing_and else f" {node.escape}{newline}{style.indent}&& "
-    return Instruction(f"{indent_of(node)}{keyword_like(node, 'RUN')} {glue.join(commands)}{newline}", node.escape)
+    return Instruction(f"{indent_of(node)}{keyword_like(node, 'RUN')} {glue.join(run.commands)}{newline}", node.escape)

@@ -37,7 +37,8 @@ def test_what_a_package_needs_at_run_time(name: str, wheels: bool, needed: tuple
 
 def test_names_of_libraries_follow_the_release() -> None:
     assert resolve(["libmagic-dev", "git"], "trixie") == ("libmagic1t64", "git")
-    assert resolve(["libmagic-dev"], None) is None
+    assert resolve(["libmagic-dev"], None) == ("libmagic1",), "trixie's libmagic1t64 provides the old name"
+    assert resolve(["libssl-dev"], None) is None, "libssl1.1 and libssl3 are two libraries"
     assert resolve(["libpq-dev", "libpq-dev"], None) == ("libpq5",)
     assert resolve([], None) == ()
 

@@ -43,10 +43,18 @@ def test_files_closed_to_others_are_given_to_the_account_of_the_image(project: P
     assert rewritten(project).text == DOCKERFILE.replace("COPY", "COPY --chown=node").replace("CMD", "USER node\nCMD")
 
 
+def test_files_closed_to_others_are_given_to_an_account_made_above(project: Path) -> None:
+    (project / "server.js").chmod(0o600)
+    source = DOCKERFILE.replace("node:20-slim", "debian:bookworm-slim")
+    expected = source.replace("COPY", "RUN useradd --system --create-home app\nCOPY --chown=app").replace("CMD", "USER app\nCMD")
+    assert rewritten(project, source).text == expected
+
+
 @pytest.mark.parametrize(
     "source",
     [
-        DOCKERFILE.replace("node:20-slim", "debian:bookworm-slim"),  # the account is made behind the COPY
+        DOCKERFILE.replace("node:20-slim", "debian:bookworm-slim").replace("CMD", "RUN apt-get install -y curl\nCMD"),  # made below
+        DOCKERFILE.replace("node:20-slim", "debian:bookworm-slim").replace("CMD", "RUN useradd web\nCMD"),  # made below
         DOCKERFILE.replace("COPY . .", "COPY server.js .\nCOPY . ."),  # two instructions bring them
     ],
 )
@@ -153,3 +161,160 @@ def test_account(dockerfile: str, name: str, commands: tuple[str, ...]) -> None:
 def test_no_account(dockerfile: str) -> None:
     model = Model(parse(f"{dockerfile}\n"))
     assert isinstance(account_for(model, model.final), str)
+
+
+MAKE = "RUN useradd --system --create-home app"
+GIVE = "mkdir -p /app/data && chown app /app/data"
+PYTHON = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nCMD ["python", "app.py"]\n'
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program that writes into /app/data."""
+    (tmp_path / "app.py").write_text("open('/app/data/visits.txt', 'a')\n")
+    (tmp_path / "app.py").chmod(0o644)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "RUN pip install flask",
+        "RUN cd /tmp && echo x > y",
+        "RUN chmod +x app.py",
+        "RUN rm -rf tests /app/docs",
+        "RUN --mount=type=cache,target=/root/.cache/pip pip install flask",
+        "RUN pip install .",
+        "RUN python -m compileall -q .",
+        "COPY app.py /app/data/",
+        "COPY app.py /app/data/inner/app.py",
+        "WORKDIR /app/data\nWORKDIR /app",
+        "ENV A=1\nARG B",
+    ],
+)
+def test_a_folder_is_given_away_above_steps_that_leave_it(program: Path, steps: str) -> None:
+    source = PYTHON.replace("CMD", f"{steps}\nCMD")
+    assert rewritten(program, source).text == source.replace("COPY . .", f"{MAKE} && {GIVE}\nCOPY . .").replace("CMD", "USER app\nCMD")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "RUN chown -R root:root /app",
+        "RUN rm -rf data",
+        "RUN rm -rf /app/d*",
+        "RUN mv conf/* .",
+        "RUN python seed.py",
+        "RUN ./seed",
+        "RUN cd data; rm -rf x",
+        "RUN (cd /app && touch y)",
+        "RUN rm -rf $DATA",
+        "RUN tar xf data.tar",
+        "RUN --mount=type=cache,target=/app pip install flask",
+        "COPY --link app.py /app/data/",
+        "COPY --from=example.org/data / /app",
+        "RUN test -d /app/data || echo none",
+        "ADD --link app.py /app/data/",
+    ],
+)
+def test_a_folder_is_given_away_below_steps_that_may_reset_it(program: Path, steps: str) -> None:
+    text = rewritten(program, PYTHON.replace("CMD", f"{steps}\nCMD")).text
+    above, _, below = text.partition(steps)
+    assert "chown app /app/data" not in above
+    assert "chown app /app/data" in below
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "RUN apt-get update && apt-get install -y curl",
+        "RUN groupmod -g 4000 mail",
+        "RUN echo 'x:x:900:900::/:/bin/sh' >> /etc/passwd",
+        "RUN ./setup.sh",
+        "RUN sh setup.sh",
+        "RUN sudo apt-get install curl",
+        'RUN ["apt-get", "install", "curl"]',
+        "COPY . /",
+        "COPY app.py /etc/",
+    ],
+)
+def test_accounts_keep_their_numbers(program: Path, step: str) -> None:
+    """What may make accounts stands above the new one as before."""
+    text = rewritten(program, PYTHON.replace("CMD", f"{step}\nCMD")).text
+    assert 0 < text.index(step) < text.index(MAKE)
+
+
+@pytest.mark.parametrize(
+    ("above", "behind"),
+    [
+        ("WORKDIR /app", "WORKDIR /app"),
+        ("RUN apt-get install -y curl\nWORKDIR /app", "RUN apt-get install -y curl"),
+        ("RUN apt-get install -y curl\nWORKDIR /app\nRUN pip install flask", "RUN apt-get install -y curl"),
+        ("WORKDIR /app\nENV A=1\n# the program", "WORKDIR /app"),
+        ("ENV A=1", "ENV A=1"),
+        ("COPY --from=example.org/tool /tool /bin/\nWORKDIR /app", "WORKDIR /app"),
+    ],
+)
+def test_where_the_account_is_made(program: Path, above: str, behind: str) -> None:
+    source = PYTHON.replace("COPY . .", "COPY . /app").replace("app.py", "/app/app.py")
+    text = rewritten(program, source.replace("WORKDIR /app", above)).text
+    assert text.partition(behind)[2].startswith(f"\n{MAKE}")
+
+
+@pytest.mark.parametrize(
+    ("step", "early"),
+    [
+        ("RUN pip install .", False),  # git refuses the folder of another user
+        ("RUN git describe", False),
+        ("RUN npm ci", False),  # runs scripts as the owner of the folder
+        ("RUN mv ../x .", False),
+        ("RUN pip install flask", True),
+        ("RUN rm -rf /app/tests /app/*.md", True),
+        ("COPY app.py ./other.py", True),
+        ("COPY --link app.py ./other.py", False),
+    ],
+)
+def test_the_folder_of_the_program_itself(program: Path, step: str, early: bool) -> None:
+    (program / "app.py").write_text("open('/app/visits.txt', 'a')\n")
+    above, _, below = rewritten(program, PYTHON.replace("CMD", f"{step}\nCMD")).text.partition(step)
+    assert ("chown app /app" in above, "chown app /app" in below) == (early, not early)
+
+
+@pytest.mark.parametrize(
+    ("build", "early"),
+    [
+        ("RUN pip install flask", True),
+        ("RUN mkdir data", False),
+        ("RUN python seed.py", False),
+        ("COPY app.py data/", False),
+        ("WORKDIR /app/data", False),
+    ],
+)
+def test_a_folder_that_another_stage_may_hand_on(program: Path, build: str, early: bool) -> None:
+    source = PYTHON.replace('CMD ["python", "app.py"]\n', "") + f"{build}\n"
+    source = source.replace("slim", "slim AS build") + PYTHON.replace("COPY . .", "COPY --from=build /app /app")
+    final = rewritten(program, source).text.partition("FROM python:3.12-slim\n")[2]
+    above, _, below = final.partition("COPY --from")
+    assert ("/app/data" in above, "/app/data" in below) == (early, not early)
+
+
+@pytest.mark.parametrize(
+    ("steps", "given"),
+    [
+        ("COPY --chown=node . .", True),
+        ("COPY --chown=1000:1000 . .\nRUN npm ci", True),
+        ("COPY --chown=root . .", False),
+        ("COPY --chown=node . .\nRUN chown -R root .", False),
+        ("COPY --chown=node . .\nCOPY data data", False),
+        ("COPY . .\nRUN chown -R node:node /app", True),
+        ("RUN chown -R node:node /app\nCOPY . .", False),
+    ],
+)
+def test_what_the_stage_gives_to_the_account_itself(project: Path, steps: str, given: bool) -> None:
+    (project / "data").mkdir(mode=0o755)
+    (project / "data" / "hits").write_text("")
+    (project / "server.js").write_text(f"{SERVER}require('fs').writeFileSync('/app/data/hits', '');\n")
+    source = DOCKERFILE.replace("COPY . .", steps)
+    text = rewritten(project, source).text
+    assert (text == source.replace("CMD", "USER node\nCMD")) is given
+    assert ("RUN chown node /app/data /app/data/hits\n" in text) is not given

@@ -1,0 +1,119 @@
+"""How a Go program is compiled for an image of its own: statically, without symbols for debuggers, with a cache that stays."""
+
+from __future__ import annotations
+
+import re
+
+from optimizer.model.go_builds import GoBuild
+from optimizer.model.model import mounts
+from optimizer.passes.go_project import GoProject
+from optimizer.passes.text import keyword_like, line_end_of
+from optimizer.syntax import Directive, Instruction, Node
+
+_BUILD_VARIABLE = re.compile(r"(CGO_\w+|GO[A-Z0-9]*|GO_VERSION|GOLANG_VERSION|CC|CXX|PKG_CONFIG\w*|GIT_TERMINAL_PROMPT|DEBIAN_FRONTEND|PATH)$")
+_PROGRAM_VARIABLES = frozenset({"GODEBUG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOTRACEBACK"})
+_COMPILES = (("build",), ("install",), ("test",), ("vet",), ("generate",), ("run",))
+_READS_NO_ENVIRONMENT = (("build",), ("install",), ("mod",), ("vet",), ("get",), ("version",), ("env",))
+
+
+def build_variable(name: str) -> bool:
+    """Whether only the build reads an environment variable; PATH is one, since programs are put where every image looks."""
+    return _BUILD_VARIABLE.fullmatch(name) is not None and name not in _PROGRAM_VARIABLES
+
+
+def program_variables(project: GoProject) -> frozenset[int]:
+    """The positions of the ENV instructions that no step of the build is seen to read."""
+    nodes = [(p, project.model.file.instruction(p)) for p in project.stage.positions]
+    commands = [c for _, node in nodes if node.keyword == "RUN" and node.script is not None for c in node.script.commands]
+    if project.unusual or any(c.name == "go" and c.argv[1:2] not in _READS_NO_ENVIRONMENT for c in commands):
+        return frozenset()
+    readers = ("RUN", "COPY", "ADD", "WORKDIR", "ENV", "ARG", "USER")
+    used = "\n".join(node.value for p, node in nodes if p <= project.last and node.keyword in readers)
+
+    def build_reads(name: str) -> bool:
+        everyday = name in ("HOME", "TMPDIR", "TZ", "LANG") or "proxy" in name.lower()
+        return everyday or build_variable(name) or re.search(rf"\$\{{?{re.escape(name)}\b", used) is not None
+
+    return frozenset(p for p, node in nodes if node.keyword == "ENV" and not any(build_reads(pair.name) for pair in node.pairs))
+
+
+def edited_builds(project: GoProject, static: bool) -> dict[int, list[Node]]:
+    """The RUN instructions that compile, by position, in their new wording.
+
+    Args:
+        project: The project.
+        static: Whether the program must not link C libraries: CGO_ENABLED=0 is set where nothing else is.
+    """
+    found: dict[int, list[Node]] = {}
+    for position in project.stage.positions:
+        node = project.model.file.instruction(position)
+        here = [b for b in project.builds if b.position == position]
+        if not here and not _compiles(node):
+            continue
+        edits = [edit for build in here if build.command is not None for edit in _command_edits(project, node, build, static)]
+        before: list[Node] = []
+        if static and any(b.command is None and b.cgo is None for b in here):
+            before = [Instruction(f"{keyword_like(node, 'ENV')} CGO_ENABLED=0{line_end_of(project.model.file, node)}", node.escape)]
+        cache = _cache(project, position, node, here)
+        if cache is not None:
+            at = len(node.text) - len(node.text.lstrip(" \t")) + len(node.keyword_text)
+            edits.append((at, at, f" --mount=type=cache,target={cache}"))
+        if edits or before:
+            found[position] = [*before, node.edited(*edits)]
+    return found
+
+
+def _compiles(node: Instruction) -> bool:
+    script = node.script if node.keyword == "RUN" else None
+    return script is not None and any(c.name == "go" and c.argv[1:2] in _COMPILES for c in script.commands)
+
+
+def _command_edits(project: GoProject, node: Instruction, build: GoBuild, static: bool) -> list[tuple[int, int, str]]:
+    command, script = build.command, node.shell_text
+    assert command is not None
+    assert script is not None
+    edits = []
+    if static and build.cgo is None and not re.search(r"-static\b", build.option("ldflags") or ""):
+        at = script.source(command.start)
+        edits.append((at, at, "CGO_ENABLED=0 "))
+    if _debugs(project, build):
+        return edits
+    words = command.words
+    verb = next(i for i, w in enumerate(words) if w.value in ("build", "install") and (words[i - 1].value or "").endswith("go"))
+    given = next((i for i, w in enumerate(words) if re.match(r"--?ldflags(=|$)", w.text)), None)
+    if given is None:
+        at = script.source_end(words[verb].end)
+        return [*edits, (at, at, ' -ldflags="-s -w"')]
+    word = words[given] if "=" in words[given].text else words[given + 1]
+    quote = re.match(r"(?:--?ldflags=)?([\"'])", word.text)
+    if quote and not re.search(r"(^|[\s\"'])-(s|w)\b", word.text):
+        at = script.source(word.start) + quote.end()
+        edits.append((at, at, "-s -w " if word.text[quote.end()] not in "\"'" else "-s -w"))
+    return edits
+
+
+def _debugs(project: GoProject, build: GoBuild) -> bool:
+    """Whether debug information is wanted: optimizations are off, flags come from elsewhere, or the program reads its own."""
+    unoptimized = re.search(r"-N\b", build.option("gcflags") or "") is not None
+    reads_symbols = any(i.startswith("debug/") and i not in ("debug/buildinfo",) for m in project.modules for i in m.imports)
+    return unoptimized or reads_symbols or "ldflags" in (build.environment.get("GOFLAGS") or "")
+
+
+def _cache(project: GoProject, position: int, node: Instruction, here: list[GoBuild]) -> str | None:
+    """Where a cache mount for compiled packages goes, None where there is one or where that is not known.
+
+    Source: ``go help cache``; GOCACHE is go-build in the user's cache folder by default.
+    """
+    syntax = next((n.value for n in project.model.file.nodes if isinstance(n, Directive) and n.name == "syntax"), "")
+    if re.search(r":1\.[01](\.|$|-)", syntax) or any(m.type == "cache" for m in mounts(node)):
+        return None
+    state = project.model.before(position)
+    if state.user not in (None, "root", "0") or any(name in state.env for name in ("HOME", "XDG_CACHE_HOME")):
+        return None
+    for command in node.script.commands if node.script is not None else ():
+        if command.name == "export" or (command.name == "rm" and "cache" in " ".join(w.text for w in command.words)):
+            return None
+    given = next((value for b in here if (value := b.environment.get("GOCACHE"))), None) or state.env.get("GOCACHE")
+    if given is not None:
+        return given if given.startswith("/") and "$" not in given else None
+    return "/root/.cache/go-build"

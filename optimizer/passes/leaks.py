@@ -1,0 +1,148 @@
+"""What one RUN's shell would hand to the commands of the next if they shared it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from optimizer.ecosystems import Action, read_call, unwrapped
+from optimizer.passes.shells import (
+    STATEFUL,
+    loop_variables,
+    mentions_variable,
+    names_mounted_anew,
+    names_own_process,
+    replaces_shell,
+    starts_daemon,
+    top_commands,
+)
+from optimizer.syntax.shell import Command, Compound, Script
+
+_ACCOUNTS = frozenset({"usermod", "gpasswd", "groupmod", "groupmems", "addgroup", "adduser", "useradd", "groupadd", "chsh"})
+_ROOT = frozenset({"root", "0", "root:root", "0:0", "root:0", "0:root"})
+# A package of a language by the programs that it replaces; others bring one of their own name.
+_BRINGS = {
+    "pip": ("pip", "pip3"),
+    "npm": ("npm", "npx"),
+    "n": ("node", "npm", "npx"),
+    "python": ("python", "python3", "pip", "pip3"),
+    "nodejs": ("node", "npm", "npx"),
+    "setuptools": ("easy_install",),
+}
+
+
+def leak(group: Sequence[Script], two: Script, user: str | None) -> str | None:
+    """Why what a row of scripts does to its shell, or to what a new shell would see, must not reach the next script.
+
+    Args:
+        group: The scripts that would run first, in one shell.
+        two: The script that would follow them in that shell.
+        user: The user that both run as, None when unknown.
+
+    Returns:
+        The reason, None when the next script cannot tell the difference.
+    """
+    for one in group:
+        reason = _leak(one, two, user)
+        if reason:
+            return reason
+    return _replaced_program(group, two)
+
+
+def _leak(one: Script, two: Script, user: str | None) -> str | None:
+    daemon = starts_daemon(one) or starts_daemon(two)
+    if daemon:
+        return f"`{daemon}` may leave a process running, which ends with its own RUN"
+    if names_own_process(two.text) or names_own_process(one.text):
+        return "one of them uses a variable that belongs to its own shell process"
+    if replaces_shell(one):
+        return "the first replaces the shell, and the second is for the new one"
+    mounted = names_mounted_anew(one.text)
+    if mounted:
+        return f"every RUN gets its own {mounted}, and the first names it"
+    if any("function" in enclosing for _, enclosing in one.walk()) or re.search(r"\w+\s*\(\)", one.text):
+        return "the first defines a function"
+    if ":=" in one.text or re.search(r"\$\(\(.*(\+\+|--|=)", one.text) or _has_arithmetic(one):
+        return "an expansion in the first assigns a variable"
+    variable = mentions_variable(two.text, loop_variables(one.text))
+    if variable:
+        return f"the loop variable {variable} of the first would reach the second"
+    if _changes_own_account(one, user):
+        return "the first changes the account that the second runs as"
+    for command, _, _ in top_commands(one):
+        reason = _command_leak(command, two)
+        if reason:
+            return reason
+    return None
+
+
+def _command_leak(command: Command, two: Script) -> str | None:
+    if not command.words:
+        return "the first assigns a variable, which would reach the second"
+    if command.name == "set" and _harmless_set(command, two):
+        return None
+    name = command.argv[1] if command.name == "command" and len(command.argv) > 1 else command.name
+    if name in STATEFUL and command.name != "cd":
+        return f"`{name}` in the first would reach the second"
+    if command.name == "printf" and command.argv[1:2] == ("-v",):
+        return "the first assigns a variable, which would reach the second"
+    if command.words[0].value is None and "/" not in command.words[0].text:  # a path is no builtin
+        return "a command's name is known only when it runs"
+    return None
+
+
+def _has_arithmetic(script: Script) -> bool:
+    commands = (command for s in script.statements for p in s.pipelines for command in p.commands)
+    return "((" in script.text and any(isinstance(c, Compound) and c.kind == "arithmetic" for c in commands)
+
+
+def _harmless_set(command: Command, two: Script) -> bool:
+    """``set -e`` and ``set -x`` do nothing to a plain list of ``&&``: it stops at the first failure anyway."""
+    flags = command.argv[1:]
+    plain = all(enclosing in ((), ("&&",)) for _, enclosing in two.walk()) and set(two.statements[0].operators) <= {"&&"}
+    return plain and bool(flags) and all(f is not None and re.fullmatch(r"-[exv]+", f) is not None for f in flags)
+
+
+def _changes_own_account(one: Script, user: str | None) -> bool:
+    """Whether a script changes groups or home of the user that runs it: the next RUN would begin with the new ones."""
+    for command in one.commands:
+        words = unwrapped(command)
+        if words.program in _ACCOUNTS:
+            names = {w.value for w in words.words[1:]}
+            if (user not in _ROOT and user is not None) or (words.program in ("usermod", "chsh", "gpasswd") and names & {"root", None}):
+                return True
+    return False
+
+
+def _replaced_program(group: Sequence[Script], two: Script) -> str | None:
+    """A shell remembers where it found a program: one that it has called and that is replaced must not be called by the next RUN."""
+    used = {unwrapped(command).program for command in two.commands}
+    called: set[str | None] = set()
+    for one in group:
+        for command in one.commands:
+            program = unwrapped(command).program
+            called.add(program)
+            if program in _BRINGERS:
+                again = sorted(name for name in _brought(command) if name in called and name in used)
+                if again:
+                    return f"the first replaces {again[0]}, and one shell would go on using the old one"
+    return None
+
+
+_FILERS = frozenset({"cp", "mv", "ln", "install", "curl", "wget"})
+_BRINGERS = _FILERS | {"pip", "pip2", "pip3", "python", "python2", "python3", "npm", "conda", "mamba", "yarn", "gem", "easy_install"}
+
+
+def _brought(command: Command) -> set[str]:
+    """The programs that a command may put into place."""
+    words = unwrapped(command)
+    if words.program in _FILERS:
+        paths = [w.value for w in words.words[1:] if w.value and "bin/" in w.value]
+        return {path.rpartition("/")[2] for path in paths}
+    call = read_call(command)
+    if call is None:
+        return {w.value for w in words.words[2:] if w.value} if words.program in ("gem", "easy_install") else set()
+    if call.action is not Action.INSTALL:
+        return set()
+    names = {re.split(r"(?<!^)[=<>~@\[]", package)[0] for package in call.packages}
+    return {program for name in names for program in _BRINGS.get(name, (name,))}

@@ -1,0 +1,79 @@
+"""The commands of Node's package managers, and how they are written to install what only running needs."""
+
+from __future__ import annotations
+
+import re
+
+from optimizer.ecosystems import Action, Call, read_call
+from optimizer.syntax import Instruction
+
+MANAGERS = frozenset({"npm", "yarn", "pnpm"})
+# Commands whose package has another name.
+BINS = {
+    "nest": "@nestjs/cli", "tsc": "typescript", "ng": "@angular/cli", "sequelize": "sequelize-cli", "pm2-runtime": "pm2",
+    "pm2-docker": "pm2",
+    "webpack": "webpack-cli", "babel": "@babel/cli", "babel-node": "@babel/node", "vue-cli-service": "@vue/cli-service", "nuxi": "nuxt",
+    "strapi": "@strapi/strapi", "medusa": "@medusajs/medusa", "remix-serve": "@remix-run/serve", "ts-node-esm": "ts-node",
+    "swc": "@swc/cli", "sentry-cli": "@sentry/cli", "graphql-codegen": "@graphql-codegen/cli",
+}  # fmt: skip
+_PRODUCTION = {"npm": "--omit=dev", "yarn": "--production", "pnpm": "--prod"}
+_DEVELOPMENT = re.compile(r"\s+--(include=dev|include dev|production=false)\b")
+
+
+def is_global(call: Call) -> bool:
+    """Whether a call installs programs for the whole image."""
+    return bool(call.options & {"-g", "--global"}) or (call.verb is not None and call.verb.value == "global")
+
+
+def project_install(node: Instruction) -> Call | None:
+    """The call of a RUN that installs the project's dependencies, None in any other."""
+    script = node.script if node.keyword == "RUN" else None
+    if script is None or not script.understood:
+        return None
+    for command in script.commands:
+        call = read_call(command)
+        if call is not None and call.ecosystem in MANAGERS and call.action is Action.INSTALL and not is_global(call):
+            return call
+    return None
+
+
+def script_name(call: Call) -> str | None:
+    """The package.json script that a call runs."""
+    verb = call.verb.value if call.verb else None
+    if verb in ("run", "run-script"):
+        return call.packages[0] if call.packages else None
+    if verb == "build":
+        return "build"
+    return call.packages[0] if verb is None and call.packages else None
+
+
+def as_ci(node: Instruction, call: Call, agrees: bool) -> Instruction:
+    """The install as ``npm ci``, where the lock file agrees with package.json; else the RUN as it is."""
+    text = node.shell_text
+    if text is None or call.verb is None or call.ecosystem != "npm" or not agrees:
+        return node
+    if call.verb.value not in ("install", "i", "isntall") or call.options & {
+        "--no-package-lock",
+        "--no-save",
+        "--prefer-dedupe",
+        "--before",
+    }:
+        return node
+    return node.edited((text.source(call.verb.start), text.source_end(call.verb.end), "ci"))
+
+
+def production_install(node: Instruction, call: Call) -> Instruction:
+    """The install without development dependencies; with npm, exactly what the lock file says."""
+    text = node.shell_text
+    assert text is not None
+    option = _PRODUCTION[call.ecosystem]
+    edits = [
+        (text.source(call.command.start + found.start()), text.source_end(call.command.start + found.end()), "")
+        for found in _DEVELOPMENT.finditer(text.text[call.command.start : call.command.end])
+    ]
+    word = call.verb
+    if word is None:
+        word = call.command.words[-1]  # the manager alone installs
+        return node.edited(*edits, (text.source(word.start), text.source_end(word.end), f"{word.text} {option}"))
+    name = "ci" if call.ecosystem == "npm" and word.value in ("install", "i", "isntall", "ci", "clean-install") else word.text
+    return node.edited(*edits, (text.source(word.start), text.source_end(word.end), f"{name} {option}"))
