@@ -37,6 +37,10 @@ class CannotTell(Exception):
     """What a RUN reads is not known. The message says why."""
 
 
+class InstallsProject(CannotTell):
+    """An install takes the project, or a folder of it, and so reads any of its files."""
+
+
 # Commands whose words are no paths that they read.
 _NO_PATHS = frozenset({
     "echo", "printf", "true", ":", "useradd", "groupadd", "adduser", "addgroup", "usermod", "groupmod", "set", "locale-gen", "ldconfig",
@@ -315,7 +319,7 @@ class _Reader:
         }:
             raise CannotTell("an option leads it to a folder")
         if call.options & {"-e", "--editable"} or any(_is_local(p) for p in call.packages):
-            raise CannotTell("it installs the project itself")
+            raise InstallsProject("it installs the project itself")
         for manifest in call.manifests:
             self.requirements(manifest)
         self.installs = self.installs or call.action is Action.INSTALL
@@ -333,7 +337,8 @@ class _Reader:
 
         found = requirement_files(self.model.context, source)
         if found.problems:
-            raise CannotTell(found.problems[0])
+            itself = all("installs the project itself" in problem for problem in found.problems)
+            raise (InstallsProject if itself else CannotTell)(found.problems[0])
         local = next(
             (
                 p

@@ -49,7 +49,7 @@ class ReorderCopies(Pass):
     examples = (
         Rewrites(
             'FROM python:3.12\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["python", "app.py"]\n',
-            'FROM python:3.12\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n'
+            "FROM python:3.12\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n"
             'CMD ["python", "app.py"]\n',
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
         ),
@@ -277,9 +277,9 @@ def _staying(model: Model, walk: _Walk, needed: dict[str, str]) -> list[CopyFact
     staying = []
     for index, copy in enumerate(walk.moving):
         files = _files(model, [copy])
-        if files is not None and files and files <= set(needed.values()):
-            if not any(overlap(copy.destination or "/", other.destination or "/") for other in walk.moving[:index]):
-                staying.append(copy)
+        apart = not any(overlap(copy.destination or "/", other.destination or "/") for other in walk.moving[:index])
+        if files and files <= set(needed.values()) and apart:
+            staying.append(copy)
     if walk.moving and walk.moving[0] in staying:
         return None
     return staying

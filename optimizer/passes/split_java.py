@@ -21,12 +21,12 @@ from optimizer.passes.compiled import (
     check_owner,
     copied_elsewhere,
     copy_line,
-    data_files,
     is_below,
     is_root,
     outermost,
 )
 from optimizer.passes.java_start import JavaStart, java_start
+from optimizer.passes.project_data import in_folders, made_folders, present_data, strange_command
 from optimizer.passes.splitting import Refused, apt_install, packages_for, reference_text, sort_packages, stage_name
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
@@ -134,7 +134,7 @@ class _Splitter:
         middle += [node for node in account_steps(model, stage) if node in self.early()]
         middle += [self.copy(name, path) for path in files]
         split = Split(
-            name, self.reference, self.last, tuple(middle), build_variable=self.build_variable, workdir=self.relative(),
+            name, self.reference, self.last, tuple(middle), build_variable=self.build_variable, workdir=self.workdir not in (None, "/"),
             platform=not (stage.platform or "").startswith("$BUILD"),
         )  # fmt: skip
         file = assemble(model, stage, split)
@@ -234,56 +234,26 @@ class _Splitter:
 
     def data(self, start: JavaStart, found: list[str]) -> list[str]:
         """The files of the project that the program reads: those that it names, or all when names are computed."""
-        here = [d for d in data_files(self.model, self.stage) if not any(is_below(d, f) for f in found)]
-        data = [d for d in here if (inside := context_path(self.model, self.stage, d)) is not None and not _NOT_DATA.search(inside)]
-        data = [d for d in data if context_path(self.model, self.stage, d, self.last + 1) is not None]
+        everything = present_data(self.model, self.stage, self.last, _NOT_DATA)
+        data = [d for d in everything if not any(is_below(d, f) for f in found)]
         settings = [f for f in self.context.files() if re.search(r"src/main/resources/[^/]*\.(properties|ya?ml|conf|xml)$", f)]
         more = [word for f in settings for word in re.findall(r"[\w./-]+", self.context.read_text(f) or "")]
-        arguments = [
-            w for p in (self.command, self.model.last(self.stage, "CMD")) if p is not None for w in self.model.file.instruction(p).words
-        ]
+        positions = [p for p in (self.command, self.model.last(self.stage, "CMD")) if p is not None]
+        arguments = [word for p in positions for word in self.model.file.instruction(p).words]
         named = [posixpath.join(self.workdir or "/", path) for path in named_paths(self.source, (*more, *arguments))]
         taken = [n for n in named if any(is_below(d, n) for d in data)]
-        made = [m for m in self.made_folders() if not any(is_below(f, m) or is_below(m, f) for f in found)]
+        made = [m for m in made_folders(self.model, self.stage, self.last) if not any(is_below(f, m) or is_below(m, f) for f in found)]
         taken += [m for m in made if any(is_below(n, m) or is_below(m, n) for n in named)]
         unknown = self.source.unknown_about("read")
         left = [d for d in data if not any(is_below(d, t) for t in taken)]
         if unknown:
-            strange = self.strange()
+            strange = strange_command(self.model, self.stage, self.last, _KNOWN)
             if strange is not None:
                 raise Refused(f"which files it reads is not known: {unknown[0]}, and what `{strange}` makes", self.builds[-1])
             if left or made:
                 self.kept_whole = True
-            taken += [*left, *made]
+            taken += [*in_folders(self.model, self.stage, left, everything, self.last), *made]
         return taken
-
-    def strange(self) -> str | None:
-        """A command of the build whose effect on files is not followed."""
-        for position in self.stage.positions:
-            node = self.model.file.instruction(position)
-            script = node.script if node.keyword == "RUN" and position <= self.last else None
-            for command in script.commands if script is not None else ():
-                if command.words and command.name not in _KNOWN and read_call(command) is None:
-                    return command.name or command.words[0].text
-        return None
-
-    def made_folders(self) -> list[str]:
-        found = []
-        for position in (p for p in self.stage.positions if p <= self.last):
-            for command in self.commands(position):
-                if command.name == "mkdir":
-                    paths = [self.model.before(position).path(w) for w in command.argv[1:] if w and not w.startswith("-")]
-                    found += [
-                        p
-                        for p in paths
-                        if p is not None and p not in ("/", self.workdir) and not re.match(r"/(root|usr|etc|home/gradle)(/|$)", p)
-                    ]
-        return found
-
-    def relative(self) -> bool:
-        words = self.model.file.instruction(self.command).words
-        named = any(not w.startswith(("/", "-")) and ("/" in w or w.endswith(".jar")) for w in words)
-        return self.workdir not in (None, "/") and named
 
     def copy(self, name: str, path: str) -> Instruction:
         target = posixpath.dirname(path) + "/" if path.endswith("*.class") or "*" in posixpath.basename(path) else path

@@ -6,6 +6,7 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 
+from optimizer.context.python_projects import project_requirements
 from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import Requirement, requirement_files
 from optimizer.ecosystems import Action, Call
@@ -17,7 +18,8 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.reads import CannotTell, reads
+from optimizer.model.entries import Files
+from optimizer.model.reads import CannotTell, InstallsProject, reads
 from optimizer.passes.base import Change
 from optimizer.passes.splitting import (
     IN_SLIM,
@@ -70,6 +72,8 @@ class _Plan:
     requirements: list[Requirement] = field(default_factory=list)
     manifests: list[str] = field(default_factory=list)
     venv: str | None = None
+    project: list[int] = field(default_factory=list)
+    editable: bool = False
 
 
 def split_python(model: Model, stage: Stage) -> Change | None:
@@ -200,7 +204,9 @@ def _makes_venv(step: Step) -> str | None:
 def _sort_pip(model: Model, plan: _Plan, position: int, calls: list[Call], copies: list[CopyFacts]) -> None:
     """A RUN that installs with pip goes to the build stage whole, when all it reads is known."""
     try:
-        found = reads(model, position, copies)
+        files = dict(reads(model, position, copies).files)
+    except InstallsProject as error:
+        files = _project(model, plan, position, calls, copies, str(error))
     except CannotTell as error:
         raise Refused(f"what pip reads is not known: {error}", position) from error
     state = model.before(position)
@@ -214,22 +220,63 @@ def _sort_pip(model: Model, plan: _Plan, position: int, calls: list[Call], copie
         if plan.venv is not None and not program.startswith("/") and not on_path:
             raise Refused("packages are installed beside the virtual environment", position)
         if call.action is Action.INSTALL:
-            plan.requirements += [Requirement(project_name(p)) for p in call.packages if not p.startswith("$")]
-    plan.manifests += [file for _, file in found.files]
+            plan.requirements += [Requirement(project_name(p)) for p in call.packages if not p.startswith(("$", "."))]
+    plan.manifests += files.values()
     plan.pip.append(position)
     assert model.context is not None
     for call in calls:
         for manifest in call.manifests:
             path = state.path(manifest)
-            file = next((f for image, f in found.files if image == path), None)
+            file = files.get(path or "")
             if file is not None:
                 plan.requirements += requirement_files(model.context, file).packages
+
+
+def _project(model: Model, plan: _Plan, position: int, calls: list[Call], copies: list[CopyFacts], reason: str) -> dict[str, str]:
+    """The manifests of a RUN that installs the project itself, whose dependencies are noted; image path to context path."""
+    assert model.context is not None
+    state = model.before(position)
+    manifests = {
+        path: f for call in calls for m in call.manifests if (path := state.path(m)) for c in copies if (f := c.context_of(model, path))
+    }
+    sources = {w for call in calls for w in call.packages if w.startswith((".", "/"))}
+    found = [
+        r for file in manifests.values() for r in requirement_files(model.context, file).packages if r.url is not None and r.vcs is None
+    ]
+    plan.editable = plan.editable or any(r.editable for r in found) or any(call.options & {"-e", "--editable"} for call in calls)
+    places = {state.path(re.sub(r"\[.*", "", w)) for w in (*sources, *(r.url for r in found if r.url))} - {None}
+    for place in places:
+        folder = next((f for c in reversed(copies) if (f := _folder_at(model, c, place or "/")) is not None), None)
+        names = project_requirements(model.context, folder) if folder is not None else None
+        if names is None:
+            raise Refused(f"what pip reads is not known: {reason}, and its dependencies are computed or not declared", position)
+        plan.requirements += [Requirement(name) for name in names]
+    if places != {state.workdir} and plan.editable:
+        raise Refused(f"what pip reads is not known: {reason}", position)
+    plan.project.append(position)
+    return manifests
+
+
+def _folder_at(model: Model, copy: CopyFacts, place: str) -> str | None:
+    """The folder of the context whose files an instruction puts into a folder of the image."""
+    assert model.context is not None
+    for file in model.context.files():
+        if posixpath.basename(file) in ("pyproject.toml", "setup.py") and copy.image_of(model, file) == posixpath.join(
+            place, posixpath.basename(file)
+        ):
+            return posixpath.dirname(file) or "."
+    return None
 
 
 def _sort_copies(model: Model, plan: _Plan, copies: tuple[CopyFacts, ...]) -> None:
     """A COPY of what pip reads is needed to build; it stays in the runtime stage unless a later COPY brings the same."""
     needed = set(plan.manifests)
-    for copy in copies:
+    for copy in copies if plan.project else ():
+        if copy.position < plan.project[-1]:
+            plan.build.append(copy.position)
+            if plan.editable:
+                plan.runtime[copy.position] = []
+    for copy in copies if not plan.project else ():
         if not plan.pip or copy.position > plan.pip[-1] or not any(copy.image_of(model, file) for file in needed):
             continue
         plan.build.append(copy.position)
@@ -294,6 +341,9 @@ def _system_packages(model: Model, plan: _Plan, application: Application, runtim
     scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
     programs = {p for p in programs if p not in local and posixpath.basename(p) not in scripts}
     programs = {p for p in programs if not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
+    if plan.project:
+        own, workdir = Files(model, stage, {}), model.behind(stage).workdir
+        programs = {p for p in programs if own.console_script(p, workdir) is None}
     complete = not application.unknown_about("program") and all(known.values())
     libraries: list[str] = []
     for name in sorted(names):
@@ -362,6 +412,9 @@ def _change(
     options = install_options(packages, plan.system.options)
     paths = [line(model, stage, "ENV", f"PATH={folder}/bin:$PATH")] if plan.venv is None else []
     copied = [line(model, stage, "COPY", f"--from={name} {folder} {folder}"), *paths]
+    if plan.editable:
+        source = model.before(plan.project[-1]).workdir
+        copied.append(line(model, stage, "COPY", f"--from={name} {source} {source}"))
     install = [apt_install(model, stage, packages, options)] if packages else []
     replaced: dict[int, list[Node]] = {**{p: [] for p in plan.system.positions}, **plan.runtime}
     place = plan.pip[0]

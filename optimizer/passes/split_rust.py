@@ -26,12 +26,12 @@ from optimizer.passes.compiled import (
     check_owner,
     copied_elsewhere,
     copy_line,
-    data_files,
     is_below,
     is_root,
     outermost,
     starting,
 )
+from optimizer.passes.project_data import in_folders, made_folders, present_data, strange_command
 from optimizer.passes.splitting import Refused, apt_install, packages_for, sort_packages, stage_name
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
@@ -62,6 +62,8 @@ _DYNAMIC = {
 }
 # Crates that open TLS connections, for which the certificates of the system are looked at.
 _TLS = frozenset({"openssl", "native-tls", "rustls-native-certs", "rustls-platform-verifier", "curl"})
+# What a build script of a crate runs; nothing of it is started by the program unless its source says so.
+_BUILDING = frozenset({"protobuf-compiler", "libclang-dev", "clang", "git", "curl", "wget", "lld", "mold", "musl-tools", "pkg-config"})
 _KNOWN = frozenset({
     "cargo", "cd", "mkdir", "cp", "mv", "rm", "chmod", "chown", "echo", "true", "test", "[", "set", "ls", "touch", "rustup", "strip",
     "find", "cat", "useradd", "groupadd", "adduser", "addgroup", "usermod", "git", "printf", "export", "rustc",
@@ -261,7 +263,9 @@ class _Splitter:
         libraries = self.libraries(crates)
         installed = [p for position in self.stage.positions for p in self.packages(position)]
         programs = {posixpath.basename(p) for p in (*self.source.programs, *start.programs)}
-        kept = sort_packages([p for p in installed if not build_only(p, "apt")], programs, self.image.release, (), True, self.position).kept
+        kept = sort_packages(
+            [p for p in installed if not build_only(p, "apt") and p not in _BUILDING], programs, self.image.release, (), True, self.position
+        ).kept
         twins = runtime_twins(self.image)
         distroless = next((t for t in twins if "distroless/cc-" in t), None)
         debian = next((t for t in twins if re.search(r"(^|/)debian:", t)), None)
@@ -295,38 +299,25 @@ class _Splitter:
         """What the program reads of the project: what it names, or all data of the project when names are computed."""
         source = self.model.before(self.position).workdir or "/"
         found = [*start.scripts, *start.files, *copied_elsewhere(self.model, self.stage, source, self.last)]
-        data = [d for d in data_files(self.model, self.stage) if context_path(self.model, self.stage, d, self.last + 1) is not None]
-        data = [d for d in data if not _NOT_DATA.search(context_path(self.model, self.stage, d) or "")]
+        data = present_data(self.model, self.stage, self.last, _NOT_DATA)
         named = [posixpath.join(self.workdir or "/", path) for path in named_paths(self.source)]
         found += [n for n in named if any(is_below(d, n) for d in data)]
         unknown = self.source.unknown_about("read")
-        strange = self.strange()
+        strange = strange_command(self.model, self.stage, self.last, _KNOWN)
         if unknown and strange is not None:
             raise Refused(f"which files it reads is not known: {unknown[0]}, and what `{strange}` makes", self.position)
         left = [d for d in data if not any(is_below(d, f) for f in found)]
         if unknown and left:
             self.evidence.append(f"all data of the project comes along: {unknown[0]}")
-            found += left
-        made = [m for m in self.made_folders() if any(is_below(n, m) or is_below(m, n) for n in named) or unknown]
+            found += in_folders(self.model, self.stage, left, data, self.last)
+        folders = made_folders(self.model, self.stage, self.last)
+        own = [
+            m
+            for m in folders
+            if not any(is_below(o, m) for o in outputs) and not any(is_below(m, f"{source}/{n}") for n in ("src", "target"))
+        ]
+        made = [m for m in own if any(is_below(n, m) or is_below(m, n) for n in named) or unknown]
         return outermost(p for p in (*found, *made) if p not in outputs)
-
-    def made_folders(self) -> list[str]:
-        found = []
-        for position in self.stage.positions:
-            node = self.model.file.instruction(position)
-            for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
-                if command.name == "mkdir":
-                    paths = [self.model.before(position).path(w) for w in command.argv[1:] if w and not w.startswith("-")]
-                    found += [p for p in paths if p is not None and p not in ("/", self.workdir) and "/src" not in p and "/target" not in p]
-        return found
-
-    def strange(self) -> str | None:
-        for position in self.stage.positions:
-            node = self.model.file.instruction(position)
-            for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
-                if command.words and command.name not in _KNOWN and read_call(command) is None:
-                    return command.name or command.words[0].text
-        return None
 
 
 def _binaries(context: BuildContext, folder: str) -> list[str]:

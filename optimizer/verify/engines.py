@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -157,11 +157,16 @@ class Engine:
         size = sum(int(text) for text in sizes) if all(text.isdigit() for text in sizes) else int(found.get("Size") or 0)
         return Image(tag, config, size, len((found.get("RootFS") or {}).get("Layers") or ()))
 
-    def files(self, image: Image, run: str, limit: float) -> AbstractContextManager[IO[bytes]]:
+    @contextmanager
+    def files(self, image: Image, run: str, limit: float) -> Iterator[IO[bytes]]:
         """An image's file system as a tar stream."""
         # The command is never run; an image without one needs any to be created.
         container = self._ask("create", "--label", f"{LABEL}={run}", image.reference, "/").strip().splitlines()[-1]
-        return stream([self.name, "export", container], limit)
+        try:
+            with stream([self.name, "export", container], limit) as tar:
+                yield tar
+        finally:
+            self.remove_container(container)
 
     def create(self, image: Image, run: str, entrypoint: str | None = None, arguments: Sequence[str] = ()) -> Done:
         """Make a container, not started; on success the last line of the output is its name."""

@@ -14,6 +14,7 @@ from optimizer.verify.verdict import Difference
 _SYSTEM = re.compile(r"(?:bin|boot|etc|lib\w*|sbin|usr|var|media|mnt|opt|srv|home|root)(?:/.*)?")
 _PACKAGES = re.compile(r"(?:.*/)?(?:node_modules|site-packages|dist-packages|venv|\.venv|vendor)(?:/.*)?|opt/(?:venv|.*venv.*)(?:/.*)?")
 _SHARED = frozenset({"usr", "usr/local", "var", "opt", "srv", "home", "root", "etc", "usr/bin", "usr/local/bin", "usr/local/lib"})
+_RECORDS = re.compile(r"var/lib/(?:apt|dpkg|rpm|pacman|ucf)/.*|(?:etc|lib)/(?:apt|apk|alternatives|rc\d\.d)/.*")
 _ACCOUNTS = re.compile(r"etc/(?:passwd|group|shadow|gshadow|subuid|subgid)|(?:home|var/mail|var/spool/mail)(?:/.*)?")
 
 
@@ -107,7 +108,7 @@ def _caches(each: Difference, rewritten: Rewritten) -> str:
         return "a setting of the package manager" if setting else ""
     if each.kind == "removed" and rewritten.is_system(each.name):
         return "caches, and packages that were only recommended"
-    return "the package manager's lists" if each.kind == "changed" and each.name.startswith(("var/lib/", "etc/")) else ""
+    return "the package manager's own records" if each.kind == "changed" and _RECORDS.fullmatch(each.name) else ""
 
 
 def _repair(each: Difference, _rewritten: Rewritten) -> str:

@@ -100,33 +100,34 @@ class Prover:
         old = self._first
         verdict = Verdict(self.workspace.engine.title, old.figures, None, notes=tuple(self._notes), edited=self._edited)
         try:
-            new = self._build("after", after, measure)
-        except BuildFailed as error:
-            return self._hidden(replace(verdict, problems=(f"it does not build: {error.reason}",)))
-        except TimeLimit as error:
+            image, seconds = self._image("after", after, cached=not measure)
+        except (BuildFailed, TimeLimit) as error:
             return self._hidden(replace(verdict, problems=(f"it does not build: {error}",)))
         try:
+            smoke, wrong = self._smoked(image)
+            if wrong and cold is False:  # that is enough for one of many tries
+                return self._hidden(replace(verdict, problems=(wrong,), smoke=smoke))
+            new = self._built("after", after, image, seconds if measure else None)
             differences = self._compared(after, old, new, passes)
-            smoke, wrong = self._smoked(new)
             problems = [*([wrong] if wrong else []), *self._unlinked(after, old, new), *_unexpected(differences)]
             notes = (*self._notes, *self._remarks(old, new))
         finally:
-            self.workspace.engine.remove_image(new.image)
+            self.workspace.engine.remove_image(image)
         verdict = replace(verdict, after=new.figures, problems=tuple(problems), notes=tuple(dict.fromkeys(notes)))
         return self._hidden(replace(verdict, smoke=smoke, differences=differences))
 
     @cached_property
     def _first(self) -> _Built:
         try:
-            return self._build("before", self.before, self.settings.measure)
+            image, seconds = self._image("before", self.before, cached=not self.settings.measure)
+            return self._built("before", self.before, image, seconds if self.settings.measure else None)
         except (BuildFailed, TimeLimit) as error:
             raise CannotTell(f"the Dockerfile before does not build, so there is nothing to compare with: {error}") from error
 
-    def _build(self, what: str, source: Source, measure: bool) -> _Built:
-        image, cold = self._image(what, source, cached=not measure)
+    def _built(self, what: str, source: Source, image: Image, cold: float | None) -> _Built:
         tree = self._tree(image)
-        rebuild = self._rebuild(what, source) if measure else None
-        return _Built(image, tree, Figures(image.size, image.layers, cold if measure else None, rebuild))
+        rebuild = self._rebuild(what, source) if cold is not None else None
+        return _Built(image, tree, Figures(image.size, image.layers, cold, rebuild))
 
     def _image(self, what: str, source: Source, *, cached: bool) -> tuple[Image, float]:
         progress = self.workspace.progress
@@ -235,13 +236,13 @@ class Prover:
         found = [*config_differences(self._first.image.config, image.config), *file_differences(self._first.tree, tree)]
         return frozenset(each.name for each in found)
 
-    def _smoked(self, new: _Built) -> tuple[str, str | None]:
+    def _smoked(self, image: Image) -> tuple[str, str | None]:
         """What is said of the smoke test, and what is wrong."""
         if not self.workspace.engine.runs:
             return "", None
         before, stable = self._smoked_before
         self.workspace.progress.begin("smoke test of after")
-        after = self._test(new.image)
+        after = self._test(image)
         self.workspace.progress.clear()
         words = f"{after.how}: before {before.said}, after {after.said}"
         if not before.passed:

@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,8 @@ def _watched(engine: Engine, container: str, how: str) -> Outcome:
         running, code = engine.state(container)
         if not running:
             output = engine.logs(container)
-            return Outcome(how, code == 0, f"exits with {code}", code, output)
+            outcome = Outcome(how, code == 0, f"exits with {code}", code, output)
+            return outcome if code == 0 or not (last := _shown(outcome)) else replace(outcome, said=f"exits with {code}, {last}")
         time.sleep(0.2)
     return Outcome(how, True, f"stays up for {STAYS_UP:g} s")
 

@@ -169,7 +169,6 @@ def test_go_goes_from_no_library_to_a_whole_debian() -> None:
         ("nginx:1.25", "it is a run-time image"),
         ("debian:bookworm-backports", "the twin has no backports"),
         ("node:8-jessie", "no such twin was published"),
-        ("gcc:12", "the release moved while the version was current"),
         ("openjdk:17", "another distribution"),
         ("mcr.microsoft.com/dotnet/sdk:8.0.403", "an SDK has patch numbers of its own"),
         ("eclipse-temurin", "there is no tag jre alone"),
