@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _OPTIONS = (
-    click.option("--engine", type=click.Choice(["docker", "podman", "buildah"]), help="What to build with (default: the first that answers)."),
+    click.option("--engine", type=click.Choice(["docker", "podman", "buildah"]), help="What builds (default: the first that answers)."),
     click.option("--builder", metavar="NAME", help="A builder of docker buildx, such as a remote or Kubernetes one."),
     click.option("--smoke", metavar="CMD", help="A test that runs here; the image is its first argument and in IMAGE."),
     click.option("--smoke-in", metavar="CMD", help="A test that runs inside the container."),

@@ -16,6 +16,9 @@ from optimizer.context.folder import BuildContext
 _COMMAND = re.compile(r"(?m)^[ \t]*(\w+)[ \t]*\(((?:[^()\"]|\"(?:\\.|[^\"\\])*\"|\([^()]*\))*)\)")
 _COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
 _SCOPES = frozenset({"PUBLIC", "PRIVATE", "INTERFACE", "LINK_PUBLIC", "LINK_PRIVATE", "debug", "optimized", "general"})
+_INSTALL_KEYWORDS = frozenset({
+    "RUNTIME", "LIBRARY", "ARCHIVE", "DESTINATION", "EXPORT", "BUNDLE", "COMPONENT", "PERMISSIONS", "INCLUDES", "FILE_SET",
+})  # fmt: skip
 _FOLDERS = {
     "CMAKE_INSTALL_BINDIR": "bin", "CMAKE_INSTALL_SBINDIR": "sbin", "CMAKE_INSTALL_LIBDIR": "lib", "CMAKE_INSTALL_DATADIR": "share",
     "CMAKE_INSTALL_DATAROOTDIR": "share", "CMAKE_INSTALL_SYSCONFDIR": "etc", "CMAKE_INSTALL_INCLUDEDIR": "include",
@@ -186,7 +189,7 @@ class _Cmake:
         if kind == "TARGETS":
             names = []
             for word in rest:
-                if word in ("RUNTIME", "LIBRARY", "ARCHIVE", "DESTINATION", "EXPORT", "BUNDLE", "COMPONENT", "PERMISSIONS", "INCLUDES", "FILE_SET"):
+                if word in _INSTALL_KEYWORDS:
                     break
                 names.append(word)
             runtime = next((rest[i + 2] for i, w in enumerate(rest[:-2]) if w == "RUNTIME" and rest[i + 1] == "DESTINATION"), None)
@@ -214,7 +217,7 @@ class _Cmake:
 
     def finish(self) -> Project:
         for name in self.link_names:
-            plain = re.sub(r"^-l", "", name.split("::")[-1] if "::" in name and not name.startswith("Boost::") else name.replace("Boost::", "boost_"))
+            plain = name.replace("Boost::", "boost_").rpartition("::")[2].removeprefix("-l")
             if name in self.own_libraries or name.startswith("$<"):
                 continue
             if name.startswith("${"):
@@ -247,7 +250,9 @@ def _globbed(path: str, pattern: str, folder: str, recursive: bool) -> bool:
     return re.fullmatch(expression, posixpath.basename(path)) is not None
 
 
-_PRIMARY = re.compile(r"^(\w*?)(bin|sbin|pkgdata|data|sysconf|lib|libexec|noinst|check|man\d?|dist_\w+)_(PROGRAMS|DATA|SCRIPTS|LTLIBRARIES|LIBRARIES|MANS)$")
+_PRIMARY = re.compile(
+    r"^(\w*?)(bin|sbin|pkgdata|data|sysconf|lib|libexec|noinst|check|man\d?|dist_\w+)_(PROGRAMS|DATA|SCRIPTS|LTLIBRARIES|LIBRARIES|MANS)$"
+)
 
 
 def automake_project(context: BuildContext, folder: str) -> Project | None:

@@ -20,7 +20,8 @@ _ASSIGNMENT = re.compile(r"^\s*(?:(?:override|export)\s+)*([\w.-]+)\s*(\?=|:{1,3
 _RULE = re.compile(r"^([^:=#]+?)\s*::?(?!=)\s*([^;]*?)(?:;\s*(.*))?$")
 _DEFAULTS = {
     "CC": "cc", "CXX": "g++", "CPP": "cc -E", "AR": "ar", "RM": "rm -f", "MAKE": "make", "LD": "ld", "INSTALL": "install",
-    "CFLAGS": "", "CXXFLAGS": "", "CPPFLAGS": "", "LDFLAGS": "", "LDLIBS": "", "LOADLIBES": "", "TARGET_ARCH": "", "DESTDIR": "", "ARFLAGS": "-rv",
+    "CFLAGS": "", "CXXFLAGS": "", "CPPFLAGS": "", "LDFLAGS": "", "LDLIBS": "", "LOADLIBES": "", "TARGET_ARCH": "", "DESTDIR": "",
+    "ARFLAGS": "-rv",
 }  # fmt: skip
 _MAKE_EXTENSIONS = {".c": "$(CC) $(CPPFLAGS) $(CFLAGS)", ".cc": "$(CXX) $(CPPFLAGS) $(CXXFLAGS)", ".cpp": "$(CXX) $(CPPFLAGS) $(CXXFLAGS)"}
 _DEPTH = 40
@@ -52,7 +53,11 @@ class Makefile:
 
 
 def find_makefile(
-    context: BuildContext, folder: str, name: str | None = None, given: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None
+    context: BuildContext,
+    folder: str,
+    name: str | None = None,
+    given: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Makefile | None:
     """Read the Makefile of a folder of the context (or the one named), None when there is none.
 
@@ -284,8 +289,9 @@ class Expander:
 
 
 _FUNCTIONS = frozenset({
-    "shell", "wildcard", "patsubst", "subst", "notdir", "dir", "basename", "addprefix", "addsuffix", "sort", "strip", "filter", "filter-out",
-    "firstword", "abspath", "realpath", "info", "warning", "foreach", "call", "if", "eval", "origin", "error", "lastword", "word", "and", "or",
+    "shell", "wildcard", "patsubst", "subst", "notdir", "dir", "basename", "addprefix", "addsuffix", "sort", "strip", "filter",
+    "filter-out", "firstword", "abspath", "realpath", "info", "warning", "foreach", "call", "if", "eval", "origin", "error", "lastword",
+    "word", "and", "or",
 })  # fmt: skip
 
 

@@ -11,7 +11,10 @@ from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, Place, Unknown, resolve
 
 _COMPILER = re.compile(r"(?:[\w-]+-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+|c99|c11|tcc|musl-gcc|ld|gold)(-[\d.]+)?$")
-_VALUED = frozenset({"-o", "-I", "-L", "-D", "-U", "-include", "-isystem", "-x", "-MF", "-MT", "-MQ", "-Xlinker", "-T", "-u", "-idirafter", "-iquote"})
+_VALUED = frozenset({
+    "-o", "-I", "-L", "-D", "-U", "-include", "-isystem", "-x", "-MF", "-MT", "-MQ", "-Xlinker", "-T", "-u", "-idirafter", "-iquote",
+})  # fmt: skip
+_FLAG_LIBRARIES = {"-fopenmp": "gomp", "-fsanitize=address": "asan", "-fsanitize=undefined": "ubsan", "-fsanitize=thread": "tsan"}
 _SOURCE = (".c", ".cc", ".cpp", ".cxx", ".c++", ".C", ".s", ".S")
 CXX_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
 SOURCES = (*_SOURCE, ".h", ".hpp", ".hh", ".hxx", ".inl")
@@ -76,12 +79,13 @@ def read_compiler(words: Sequence[str | None], texts: Sequence[str]) -> Compiled
             flags.add(value)
         else:
             inputs.append(value)
-    libraries += [name for flag, name in (("-fopenmp", "gomp"), ("-fsanitize=address", "asan"), ("-fsanitize=undefined", "ubsan")) if flag in flags]
+    libraries += [name for flag, name in _FLAG_LIBRARIES.items() if flag in flags]
     links = not flags & {"-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "--version", "-v"}
     cxx = cxx or any(i.endswith(CXX_SOURCES) for i in inputs)
     statics = {"-static-libstdc++", "-static-libgcc"} <= flags
     return Compiled(
-        output, tuple(libraries), tuple(packages), tuple(inputs), links, "-shared" in flags, bool(flags & {"-static", "-static-pie"}), cxx, statics
+        output, tuple(libraries), tuple(packages), tuple(inputs), links, "-shared" in flags, bool(flags & {"-static", "-static-pie"}), cxx,
+        statics,
     )  # fmt: skip
 
 
@@ -164,6 +168,9 @@ _ROOT = re.compile(
     r"\b(set(?:e|res|re)?[ug]id|setgroups|initgroups|chroot|u?mount2?|sethostname|pivot_root|unshare|setns|reboot|iopl|ioperm|mlockall|ptrace|klogctl)\s*\("
     r"|\b(SOCK_RAW|AF_PACKET|PF_PACKET|IPPROTO_ICMP|pcap_open_live|/dev/mem)\b"
 )
+_CONSTANT = re.compile(
+    r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|char\s+)(\w+)(?:\[\])?\s*=\s*\"(\d+)\""
+)
 _BIND = re.compile(r"\bbind\s*\(")
 _PORT = re.compile(r"\bhtons\s*\(\s*(\w+)\s*\)")
 
@@ -199,8 +206,8 @@ def native_sources(context: BuildContext, files: Iterable[str]) -> NativeSources
         if text is not None:
             reader.add(path, text)
     return NativeSources(
-        tuple(sorted(reader.read)), tuple(sorted(reader.written)), reader.arguments, tuple(sorted(reader.programs)), tuple(sorted(reader.ports)),
-        tuple(sorted(reader.root)), tuple(sorted(reader.unknown)),
+        tuple(sorted(reader.read)), tuple(sorted(reader.written)), reader.arguments, tuple(sorted(reader.programs)),
+        tuple(sorted(reader.ports)), tuple(sorted(reader.root)), tuple(sorted(reader.unknown)),
     )  # fmt: skip
 
 
@@ -232,7 +239,7 @@ class _Sources:
         code, strings = _masked(text)
         for name, number in re.findall(r"#\s*define\s+(\w+)\s+\(?\"(\d+)\"", code):
             self.constants[name] = strings[int(number)]
-        for name, number in re.findall(r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|char\s+)(\w+)(?:\[\])?\s*=\s*\"(\d+)\"", code):
+        for name, number in _CONSTANT.findall(code):
             self.constants[name] = strings[int(number)]
         for name, value in re.findall(r"(?:#\s*define\s+|\b(?:int|uint16_t|unsigned|short)\s+)(\w+)\s*=?\s*\(?(\d+)\b", code):
             self.numbers[name] = int(value)
@@ -298,7 +305,7 @@ class _Sources:
         mode = given[index + 1] if len(given) > index + 1 else ""
         if call in ("fopen", "fopen64", "freopen", "gzopen"):
             text = value(mode)
-            writes = not re.fullmatch(r"r[bet]*\d?", text) and not (call == "freopen" and "std" in "".join(given[2:]) and text.startswith("r"))
+            writes = re.fullmatch(r"r[bet]*\d?", text) is None
         elif call in ("open", "openat"):
             writes = "O_RDONLY" not in mode
         else:

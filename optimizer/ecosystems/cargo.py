@@ -31,7 +31,8 @@ _VERBS = {
 _VALUED = frozenset({
     "--manifest-path", "--target", "--target-dir", "-p", "--package", "--bin", "--example", "--features", "-F", "--profile", "--config",
     "-C", "-Z", "--path", "--git", "--branch", "--tag", "--rev", "--version", "--vers", "--root", "--registry", "--index", "-j",
-    "--jobs", "--color", "--message-format", "--exclude", "--out-dir", "--artifact-dir", "--lockfile-path", "-s", "--sync",
+    "--jobs", "--color", "--message-format", "--exclude", "--out-dir", "--artifact-dir", "--lockfile-path", "--recipe-path", "-s",
+    "--sync",
 })  # fmt: skip
 
 

@@ -40,7 +40,8 @@ _VALUED = frozenset({
 class Composer(Ecosystem):
     """``composer``, ``composer.phar`` and ``php composer.phar``.
 
-    ``--no-cache`` is an option of every command: https://getcomposer.org/doc/03-cli.md#global-options
+    The folders of its cache are removed by name: versions before 1.10 stop at ``--no-cache``, and an archive that is run by
+    ``php`` has no ``composer clear-cache``. Source of the folders: https://getcomposer.org/doc/06-config.md#cache-dir
     """
 
     name = "composer"
@@ -49,8 +50,8 @@ class Composer(Ecosystem):
         Cache(
             folders=("~/.composer/cache", "~/.cache/composer"),
             filled_by=frozenset({Action.INSTALL}),
-            option="--no-cache",
-            variables=frozenset({"COMPOSER_CACHE_DIR", "COMPOSER_NO_CACHE", "XDG_CACHE_HOME"}),
+            clean="rm -rf ~/.composer/cache ~/.cache/composer",
+            variables=frozenset({"COMPOSER_CACHE_DIR", "COMPOSER_HOME", "XDG_CACHE_HOME"}),
         ),
     )
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+
 from optimizer.ecosystems.base import Action, Call, Ecosystem, read_arguments, unwrapped
 from optimizer.syntax.shell import Command
 
-VALUED = frozenset({"-o", "-ldflags", "-tags", "-gcflags", "-mod", "-p", "-C", "-asmflags", "-buildmode", "-installsuffix", "-pkgdir", "-toolexec"})
+VALUED = frozenset({
+    "-o", "-ldflags", "-tags", "-gcflags", "-mod", "-p", "-C", "-asmflags", "-buildmode", "-installsuffix", "-pkgdir", "-toolexec",
+})  # fmt: skip
+"""Options of ``go build`` that take a value."""
+
+_VERBS = frozenset({"build", "install", "mod", "get", "test", "vet", "generate", "env", "run", "clean"})
 
 
 class Go(Ecosystem):
@@ -20,7 +26,7 @@ class Go(Ecosystem):
         words = unwrapped(command)
         if words.program != "go":
             return None
-        found = read_arguments(words.words[1:], frozenset({"build", "install", "mod", "get", "test", "vet", "generate", "env", "run", "clean"}), VALUED)
+        found = read_arguments(words.words[1:], _VERBS, VALUED)
         verb = found.verb.value if found.verb else None
         names = tuple(w.value or w.text for w in found.operands)
         action = Action.OTHER

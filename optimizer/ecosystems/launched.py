@@ -46,6 +46,8 @@ def behind_script(words: Words, script: str, interpreter: str = _SHELL.pattern) 
         return None
     at = next((i for i, w in enumerate(words.words[1:], 1) if w.value is None or not w.value.startswith("-")), None)
     name = None if at is None else words.words[at].value
+    if any(w.value is not None and re.fullmatch(r"-[a-z]*c", w.value) for w in words.words[1:at]):
+        return None  # a text to run, not a file
     if at is None or name is None or not re.fullmatch(script, name.rpartition("/")[2]):
         return None
     return words.words[at + 1 :]

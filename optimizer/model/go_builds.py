@@ -90,8 +90,9 @@ class _Reader:
         for command in commands:
             argv = command.argv
             if command.name == "cd" and len(argv) == 2:
-                target = self.state.path(argv[1]) if argv[1] is not None and argv[1].startswith("/") else argv[1]
-                self.cwd = posixpath.normpath(posixpath.join(self.cwd or "", target)) if target is not None and self.cwd is not None else None
+                target = argv[1] if argv[1] is not None else self.state.expand(command.words[1].text)
+                known = target is not None and self.cwd is not None
+                self.cwd = posixpath.normpath(posixpath.join(self.cwd or "", target or "")) if known else None
             elif command.name == "export" or not command.words:
                 self.environment.update({name: value.value if value else "" for name, value in command.assignments})
                 self.environment.update(dict(w.split("=", 1) for w in argv[1:] if w is not None and "=" in w))

@@ -22,10 +22,11 @@ from optimizer.model.state import State
 from optimizer.syntax.shell import Script, Word, parse_script
 
 _HARMLESS = frozenset({
-    "echo", "printf", "true", ":", "set", "test", "[", "ls", "pwd", "cat", "which", "command", "ldd", "file", "nproc", "mkdir", "chmod", "chown", "strip",
-    "touch", "useradd", "groupadd", "adduser", "addgroup", "usermod", "ldconfig", "export", "ar", "ranlib", "exit", "id", "env", "date", "uname", "rm",
-    "rmdir", "find", "size", "objdump", "nm", "readelf", "sync", "sleep", "unset", "umask", "type", "update-ca-certificates", "shift", "git", "hash",
-    "autoreconf", "aclocal", "autoconf", "autoheader", "automake", "libtoolize", "ctest", "valgrind", "clang-format", "cppcheck", "sh",
+    "echo", "printf", "true", ":", "set", "test", "[", "ls", "pwd", "cat", "which", "command", "ldd", "file", "nproc", "mkdir", "chmod",
+    "chown", "strip", "touch", "useradd", "groupadd", "adduser", "addgroup", "usermod", "ldconfig", "export", "ar", "ranlib", "exit",
+    "id", "env", "date", "uname", "rm", "rmdir", "find", "size", "objdump", "nm", "readelf", "sync", "sleep", "unset", "umask", "type",
+    "update-ca-certificates", "shift", "git", "hash", "autoreconf", "aclocal", "autoconf", "autoheader", "automake", "libtoolize",
+    "ctest", "valgrind", "clang-format", "cppcheck", "sh",
 })  # fmt: skip
 _FETCHES = frozenset({"curl", "wget", "tar", "unzip", "git", "svn", "hg"})
 _CMAKE_VALUED = frozenset({"-S", "-B", "-G", "-D", "--install-prefix", "-A", "-T"})
@@ -96,8 +97,8 @@ def native_build(model: Model, stage: Stage) -> NativeBuild | None:
     if not reader.at:
         return None
     return NativeBuild(
-        reader.at[0], reader.at[-1], reader.made, reader.installed, reader.links, tuple(reader.private), tuple(dict.fromkeys(reader.folders)),
-        tuple(reader.unknown),
+        reader.at[0], reader.at[-1], reader.made, reader.installed, reader.links, tuple(reader.private),
+        tuple(dict.fromkeys(reader.folders)), tuple(reader.unknown),
     )  # fmt: skip
 
 
@@ -163,7 +164,9 @@ class _Reader:
             return inner[1] if inner else None
         return State(env=self.variables).expand(word.text)
 
-    def command(self, words: Sequence[str | None], texts: Sequence[str], cwd: str | None, variables: Mapping[str, str | None], depth: int) -> None:
+    def command(
+        self, words: Sequence[str | None], texts: Sequence[str], cwd: str | None, variables: Mapping[str, str | None], depth: int
+    ) -> None:
         name = posixpath.basename(words[0]) if words[0] else None
         if name == "export":
             self.variables.update(dict(w.split("=", 1) for w in words[1:] if w is not None and "=" in w))
@@ -226,7 +229,8 @@ class _Reader:
         inputs = tuple(p for i in found.inputs for p in self.globbed(i, cwd))
         target = self.path(found.output, cwd)
         if not found.links:
-            names = [target] if target is not None and "-o" in words else [self.path(posixpath.splitext(posixpath.basename(i))[0] + ".o", cwd) for i in inputs]
+            beside = [self.path(posixpath.splitext(posixpath.basename(i))[0] + ".o", cwd) for i in inputs]
+            names = [target] if target is not None and found.output != "a.out" else beside
             for name in names:
                 if name is not None:
                     self.made[name] = self.linked(name, found, inputs)
@@ -423,7 +427,8 @@ class _Reader:
                     del self.installed[path]
 
     def is_dir(self, path: str) -> bool:
-        if path in self.folders or any(f.startswith(f"{path}/") for f in self.folders) or is_folder(self.model, self.stage, path, self.position):
+        made = any(f == path or f.startswith(f"{path}/") for f in self.folders)
+        if made or is_folder(self.model, self.stage, path, self.position):
             return True
         inside = context_path(self.model, self.stage, path, self.position)
         return inside is not None and self.model.context is not None and self.model.context.is_dir(inside)

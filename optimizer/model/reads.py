@@ -200,7 +200,9 @@ class _Reader:
         elif program in _PATHS:
             self.operands(program or "", words.words[1:])
         elif _makes_venv(words.words):
-            folder = self.path(words.words[-1].value or "")
+            last = words.words[-1]
+            folder = last.value if last.value is not None or not _only_env(last.text, self.state) else self.state.expand(last.text)
+            folder = self.path(folder) if folder else None
             if folder is None or (self.copied(folder) and self.brings(folder)):
                 raise CannotTell("it makes a virtual environment where files are copied to")
         else:
@@ -498,7 +500,7 @@ def _is_local(package: str) -> bool:
 
 def _makes_venv(words: tuple[Word, ...]) -> bool:
     values = [w.value for w in words]
-    if len(values) < 3 or None in values:
+    if len(values) < 3 or None in values[:-1] or words[-1].substitutions:
         return False
     program = (values[0] or "").rpartition("/")[2]
     if program == "virtualenv":
@@ -507,5 +509,5 @@ def _makes_venv(words: tuple[Word, ...]) -> bool:
         re.fullmatch(r"python(\d(\.\d+)?)?", program) is not None
         and values[1:3] == ["-m", "venv"]
         and len(values) >= 4
-        and not (values[-1] or "-").startswith("-")
+        and not words[-1].text.startswith("-")
     )

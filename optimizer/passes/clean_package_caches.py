@@ -100,10 +100,14 @@ def _clean(model: Model, stage: Stage, position: int, node: Instruction, script:
             yield from _clean_one(model, stage, position, node, script, commands, fill)
 
 
+# Package managers that fill no cache with the option --no-cache.
+_SWITCHED_OFF = frozenset({"apk", "composer", "poetry"})
+
+
 def _fills(call: Call, cache: Cache) -> bool:
     if call.action not in cache.filled_by or call.options & _FETCHES_NOTHING:
         return False
-    return not (cache.option and call.ecosystem == "apk" and call.options & {"--no-cache"})
+    return not ("--no-cache" in call.options and call.ecosystem in _SWITCHED_OFF)
 
 
 def _clean_one(

@@ -10,7 +10,7 @@ from optimizer.passes.go_project import GoProject
 from optimizer.passes.text import keyword_like, line_end_of
 from optimizer.syntax import Directive, Instruction, Node
 
-_BUILD_VARIABLE = re.compile(r"(CGO_\w+|GO[A-Z0-9]*|GO_VERSION|GOLANG_VERSION|CC|CXX|PKG_CONFIG\w*|GIT_TERMINAL_PROMPT|DEBIAN_FRONTEND|PATH)$")
+_BUILD_VARIABLE = re.compile(r"CGO_\w+|GO[A-Z0-9]*|GO(LANG)?_VERSION|CC|CXX|PKG_CONFIG\w*|GIT_TERMINAL_PROMPT|DEBIAN_FRONTEND|PATH")
 _PROGRAM_VARIABLES = frozenset({"GODEBUG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOTRACEBACK"})
 _COMPILES = (("build",), ("install",), ("test",), ("vet",), ("generate",), ("run",))
 _READS_NO_ENVIRONMENT = (("build",), ("install",), ("mod",), ("vet",), ("get",), ("version",), ("env",))

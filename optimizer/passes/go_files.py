@@ -55,9 +55,11 @@ class _Finder:
             for place in module.written:
                 path = self.place(place.kind, place.path)
                 if path is not None:
-                    found += [f for f in self.made if is_below(path, f)] + self.present(path if place.folder else posixpath.dirname(path))
+                    found += [f for f in self.made if is_below(path, f)]
+                    found += self.present(path if place.folder else posixpath.dirname(path))
             found += self.literals(module)
-        unclear = [str(u) for m in project.modules for u in m.unknown_about("read")] + [f"{name} reads files" for name in project.needs.reads]
+        unclear = [str(u) for m in project.modules for u in m.unknown_about("read")]
+        unclear += [f"{name} reads files" for name in project.needs.reads]
         left = [d for d in self.data if not any(is_below(d, f) for f in found)]
         strange = f"what `{project.unusual[0]}` makes is not known" if project.unusual else None
         if unclear and (left or strange or self.brought):
@@ -98,7 +100,8 @@ class _Finder:
             script = node.script if node.keyword == "RUN" else None
             for command in script.commands if script is not None else ():
                 if command.name == "mkdir":
-                    paths = [self.model.before(position).path(w.value) for w in command.words[1:] if w.value and not w.value.startswith("-")]
+                    given = [w.value for w in command.words[1:] if w.value and not w.value.startswith("-")]
+                    paths = [self.model.before(position).path(word) for word in given]
                     found += [p for p in paths if p is not None and not in_system(p) and p != self.workdir]
         return tuple(f for f in found if not any(is_below(o, f) for o in self.project.outputs) and not is_below(self.project.source, f))
 

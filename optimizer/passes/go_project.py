@@ -15,13 +15,14 @@ from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
 from optimizer.model.effects import ROOT_MODULES, root_calls
 from optimizer.model.go_builds import GoBuild
-from optimizer.passes.compiled import Starting, exposed_ports
+from optimizer.passes.compiled import exposed_ports
+from optimizer.passes.started import Starting
 
 # Commands of a build whose effect on files is followed, or is none beside the program.
 _KNOWN = frozenset({
-    "go", "cd", "export", "set", "mkdir", "chmod", "chown", "echo", "true", "test", "[", "ls", "pwd", "env", "cat", "rm", "useradd", "groupadd", "adduser",
-    "addgroup", "git", "strip", "upx", "gofmt", "golint", "golangci-lint", "staticcheck", "update-ca-certificates", "printf", "file", "ldd", "which",
-    "find", "touch", "setcap",
+    "go", "cd", "export", "set", "mkdir", "chmod", "chown", "echo", "true", "test", "[", "ls", "pwd", "env", "cat", "rm", "useradd",
+    "groupadd", "adduser", "addgroup", "git", "strip", "upx", "gofmt", "golint", "golangci-lint", "staticcheck", "update-ca-certificates",
+    "printf", "file", "ldd", "which", "find", "touch", "setcap",
 })  # fmt: skip
 
 

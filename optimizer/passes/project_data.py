@@ -43,17 +43,27 @@ def in_folders(model: Model, stage: Stage, paths: Iterable[str], data: tuple[str
     return tuple(dict.fromkeys(found))
 
 
-def made_folders(model: Model, stage: Stage, last: int) -> tuple[str, ...]:
-    """The folders of the project's own that ``mkdir`` makes up to an instruction."""
-    found: list[str] = []
+def made_folders(model: Model, stage: Stage, last: int, compilers: frozenset[str]) -> tuple[str, ...]:
+    """The folders of the project's own that ``mkdir`` makes up to an instruction, and that stay.
+
+    Args:
+        model: Facts of the Dockerfile.
+        stage: The stage.
+        last: Index of the last instruction that counts.
+        compilers: Names of commands whose words name folders of what they make, which are no folders of data.
+    """
+    found: dict[str, None] = {}
     workdir = model.behind(stage).workdir
     for position in (p for p in stage.positions if p <= last):
         node = model.file.instruction(position)
         for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
+            paths = [model.before(position).path(w) for w in command.argv[1:] if w and not w.startswith("-")]
             if command.name == "mkdir":
-                paths = [model.before(position).path(w) for w in command.argv[1:] if w and not w.startswith("-")]
-                found += [p for p in paths if p is not None and p not in ("/", workdir) and not in_system(p) and not is_below(p, "/root")]
-    return tuple(dict.fromkeys(found))
+                own = [p for p in paths if p is not None and p not in ("/", workdir) and not in_system(p) and not is_below(p, "/root")]
+                found.update(dict.fromkeys(own))
+            elif command.name in compilers or command.name in ("rm", "rmdir", "mv"):
+                found = {f: None for f in found if not any(p is None or is_below(f, p) for p in paths)}
+    return tuple(found)
 
 
 def strange_command(model: Model, stage: Stage, last: int, known: frozenset[str]) -> str | None:

@@ -14,19 +14,20 @@ from optimizer.model import Model, Stage
 from optimizer.model.go_builds import GoBuild, go_builds
 from optimizer.model.paths import context_path
 from optimizer.passes.base import Change
-from optimizer.passes.compiled import Split, account_steps, assemble, check_owner, copy_line, has_user, is_below, is_root, starting
+from optimizer.passes.compiled import Split, account_steps, assemble, check_owner, copy_line, has_user, is_below, is_root
 from optimizer.passes.go_compile import build_variable, edited_builds, program_variables
 from optimizer.passes.go_files import FilesRead, files_read
 from optimizer.passes.go_project import GoProject
 from optimizer.passes.splitting import Refused, apt_install, installs_of, line, packages_for, sort_packages, stage_name
+from optimizer.passes.started import starting
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
 
 # What a build fetches its sources with. No program starts these unless its source says so.
 _FETCHING = frozenset({
-    "git", "git-lfs", "mercurial", "subversion", "bzr", "curl", "wget", "unzip", "zip", "xz-utils", "tar", "gzip", "bzip2", "make", "upx", "upx-ucl",
-    "ca-certificates", "tzdata", "openssh-client", "openssh", "gnupg", "gnupg2", "protobuf-compiler", "protoc", "jq", "rsync", "apt-transport-https",
-    "software-properties-common", "lsb-release", "apt-utils", "apt-file", "bash",
+    "git", "git-lfs", "mercurial", "subversion", "bzr", "curl", "wget", "unzip", "zip", "xz-utils", "tar", "gzip", "bzip2", "make", "upx",
+    "upx-ucl", "ca-certificates", "tzdata", "openssh-client", "openssh", "gnupg", "gnupg2", "protobuf-compiler", "protoc", "jq", "rsync",
+    "apt-transport-https", "software-properties-common", "lsb-release", "apt-utils", "apt-file", "bash",
 })  # fmt: skip
 _DIRECTIVE = re.compile(r"#cgo[^\n]*?(LDFLAGS|pkg-config):([^\n]*)")
 
@@ -160,7 +161,8 @@ class _Base:
         found = lookup(reference) if reference is not None else None
         if reference is None or found is None:
             what = next(iter(sorted(project.programs)), "a shell" if project.start.shell else "the C library")
-            raise Refused(f"it needs {what}, and the release of {project.stage.reference} is not known; a tag that names it tells", project.position)
+            where = f"the release of {project.stage.reference} is not known; a tag that names it tells"
+            raise Refused(f"it needs {what}, and {where}", project.position)
         extra: list[str] = []
         wanted = set(project.programs) - {"sh", "bash"}
         if family == "debian":

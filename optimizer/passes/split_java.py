@@ -34,6 +34,7 @@ from optimizer.syntax.shell import Command
 
 _FAMILIES = frozenset({"eclipse-temurin", "openjdk", "amazoncorretto", "maven", "gradle"})
 _BUILDERS = frozenset({"maven", "gradle", "javac"})
+_COMPILERS = frozenset({"javac", "jar", "mvn", "gradle"})
 _BUILD_VARIABLE = re.compile(r"(MAVEN|MVN|GRADLE|M2)_?\w*$|(JAVA_HOME|PATH|DEBIAN_FRONTEND)$")
 _JDK_CODE = re.compile(r"\b(javax\.tools|com\.sun\.tools|com\.sun\.source|com\.sun\.jdi|jdk\.jshell|ToolProvider|sun\.jvmstat)\b")
 _NATIVE = re.compile(r"\bSystem\s*\.\s*load(Library)?\s*\(")
@@ -143,7 +144,7 @@ class _Splitter:
         if self.kept_whole:
             evidence.append("files whose names are computed are read, so all data of the project comes along")
         elif len(files) > len(start.jars) + len(start.classes):
-            evidence.append(f"it reads {quote_names([f for f in files if f not in start.jars])}")
+            evidence.append(f"it reads {quote_names([f for f in files if f not in (*start.jars, *start.classes)])}")
         return Change(f"compile in a stage of its own and run on {self.reference}", file, (stage.position, *self.builds), tuple(evidence))
 
     # Where the build ends.
@@ -188,15 +189,14 @@ class _Splitter:
     # What goes along.
 
     def files(self, start: JavaStart) -> tuple[str, ...]:
-        """The paths of the build stage that the runtime stage needs."""
-        found: list[str] = []
+        """The paths of the build stage that the runtime stage needs, the program last, since it changes most often."""
+        program: list[str] = []
         for jar in start.jars:
-            found.append(jar if "/quarkus-app/" not in jar else jar[: jar.index("/quarkus-app/") + len("/quarkus-app")])
+            program.append(jar if "/quarkus-app/" not in jar else jar[: jar.index("/quarkus-app/") + len("/quarkus-app")])
         for folder in start.classes:
-            found += self.classes(folder)
-        found += start.others
-        found += copied_elsewhere(self.model, self.stage, self.source_folder(), self.last)
-        found += self.data(start, found)
+            program += self.classes(folder)
+        found = [*start.others, *copied_elsewhere(self.model, self.stage, self.source_folder(), self.last)]
+        found += [*self.data([*program, *found]), *program]
         later = [p for p in found if self.brought_later(p)]
         return outermost(p for p in found if p not in later)
 
@@ -232,7 +232,7 @@ class _Splitter:
         node = self.model.file.instruction(position)
         return node.script.commands if node.keyword == "RUN" and node.script is not None else ()
 
-    def data(self, start: JavaStart, found: list[str]) -> list[str]:
+    def data(self, found: list[str]) -> list[str]:
         """The files of the project that the program reads: those that it names, or all when names are computed."""
         everything = present_data(self.model, self.stage, self.last, _NOT_DATA)
         data = [d for d in everything if not any(is_below(d, f) for f in found)]
@@ -242,7 +242,11 @@ class _Splitter:
         arguments = [word for p in positions for word in self.model.file.instruction(p).words]
         named = [posixpath.join(self.workdir or "/", path) for path in named_paths(self.source, (*more, *arguments))]
         taken = [n for n in named if any(is_below(d, n) for d in data)]
-        made = [m for m in made_folders(self.model, self.stage, self.last) if not any(is_below(f, m) or is_below(m, f) for f in found)]
+        made = [
+            m
+            for m in made_folders(self.model, self.stage, self.last, _COMPILERS)
+            if not any(is_below(f, m) or is_below(m, f) for f in found)
+        ]
         taken += [m for m in made if any(is_below(n, m) or is_below(m, n) for n in named)]
         unknown = self.source.unknown_about("read")
         left = [d for d in data if not any(is_below(d, t) for t in taken)]
@@ -252,7 +256,7 @@ class _Splitter:
                 raise Refused(f"which files it reads is not known: {unknown[0]}, and what `{strange}` makes", self.builds[-1])
             if left or made:
                 self.kept_whole = True
-            taken += [*in_folders(self.model, self.stage, left, everything, self.last), *made]
+            taken = [*in_folders(self.model, self.stage, data, everything, self.last), *taken, *made]
         return taken
 
     def copy(self, name: str, path: str) -> Instruction:

@@ -27,7 +27,6 @@ from optimizer.model.paths import context_path
 from optimizer.passes.base import Change
 from optimizer.passes.compiled import (
     Split,
-    Starting,
     account_steps,
     assemble,
     copied_elsewhere,
@@ -39,16 +38,18 @@ from optimizer.passes.compiled import (
     is_below,
     is_root,
     outermost,
-    starting,
 )
 from optimizer.passes.splitting import Refused, apt_install, installs_of, line, packages_for, reference_text, sort_packages, stage_name
+from optimizer.passes.started import Starting, starting
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
 
 NOBODY = "65534:65534"
 """The user and group nobody and nogroup of Debian and Ubuntu, by number (base-passwd)."""
 _FAMILIES = frozenset({"debian", "ubuntu", "gcc", "buildpack-deps"})
-_BUILD_VARIABLE = re.compile(r"(CC|CXX|CPP|LD|AR|(C|CXX|CPP|LD)FLAGS|MAKEFLAGS|CMAKE_\w+|PKG_CONFIG\w*|DEBIAN_FRONTEND|(C|CPLUS)_INCLUDE_PATH|LIBRARY_PATH)$")
+_BUILD_VARIABLE = re.compile(
+    r"CC|CXX|CPP|LD|AR|(C|CXX|CPP|LD)FLAGS|MAKEFLAGS|CMAKE_\w+|PKG_CONFIG\w*|DEBIAN_FRONTEND|(C|CPLUS)_INCLUDE_PATH|LIBRARY_PATH"
+)
 _NOT_RUN = re.compile(r"/(include|man|doc|pkgconfig|cmake|info)/|\.(a|la|h|hpp|pc|o|1|3|5|8)(\.gz)?$")
 
 
@@ -116,7 +117,8 @@ class _Splitter:
         self.context = self.model.context
         self.position = self.build.last
         self.workdir = self.model.behind(self.stage).workdir
-        self.programs = {p: made for p in dict.fromkeys((*self.start.made, *self.placed_programs())) if (made := self.build.program(p)) is not None}
+        paths = dict.fromkeys((*self.start.made, *self.placed_programs()))
+        self.programs = {p: made for p in paths if (made := self.build.program(p)) is not None}
         files = [f for f in self.context.files() if f.endswith((".h", ".hh", ".hpp", ".hxx", ".inl"))]
         for made in self.programs.values():
             for source in made.sources:
@@ -191,9 +193,8 @@ class _Splitter:
         newest = newest_gcc(runtime.release or "")
         major = re.match(r"\d+", self.image.version or "")
         if newest is None or major is None or int(major[0]) > newest:
-            raise Refused(
-                f"{posixpath.basename(cxx[0])} needs the libstdc++ of {self.stage.reference}, which {runtime.text} does not have", self.position
-            )
+            name = posixpath.basename(cxx[0])
+            raise Refused(f"{name} needs the libstdc++ of {self.stage.reference}, which {runtime.text} does not have", self.position)
         self.evidence.append(f"{runtime.text} has a libstdc++ for what GCC {major[0]} compiles")
 
     # Packages.
@@ -201,12 +202,14 @@ class _Splitter:
     def system_packages(self, runtime: BaseImage) -> tuple[str, ...]:
         """The packages to install in the runtime stage."""
         libraries = self.libraries()
-        programs = {*self.start.programs, *(posixpath.basename(p) for p in self.sources.programs)} - {posixpath.basename(p) for p in self.programs}
+        started = {*self.start.programs, *(posixpath.basename(p) for p in self.sources.programs)}
+        programs = started - {posixpath.basename(p) for p in self.programs}
         special = {"ca-certificates", "tzdata"}
         others = [p for p in self.packages.installed if not build_only(p, "apt") and p not in special]
         sorted_out = sort_packages(others, programs, self.image.release, (), True, self.position)
         extra = [*packages_for(programs - {"sh"}, runtime, sorted_out.kept, self.position)]
-        if any(wants_certificates(p) for p in libraries) and self.has_certificates(libraries) and runtime.ca_certificates is not True:
+        secure = any(wants_certificates(p) for p in libraries) and self.has_certificates(libraries)
+        if secure and runtime.ca_certificates is not True:
             extra.append("ca-certificates")
         if "tzdata" in self.packages.installed and runtime.time_zones is not True:
             extra.append("tzdata")
@@ -303,7 +306,8 @@ class _Splitter:
             folder = path if place.folder or place in self.sources.read else posixpath.dirname(path)
             if context_path(model, stage, folder) not in (None, "."):
                 found.append(folder)
-            found += [f for f in self.build.folders if is_below(path, f) and not in_system(f) and f != self.workdir and not is_below(self.source, f)]
+            own = [f for f in self.build.folders if not in_system(f) and f != self.workdir and not is_below(self.source, f)]
+            found += [f for f in own if is_below(path, f)]
         data = data_files(model, stage)
         for text in native_literals(self.context, self.files):
             name = posixpath.normpath(text) if 1 < len(text) < 200 else ""

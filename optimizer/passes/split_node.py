@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from optimizer.context.javascript import PackageJson, lock_agrees, lock_files, package_json
 from optimizer.context.javascript_build import build_outputs
 from optimizer.context.javascript_source import BUILTIN
-from optimizer.ecosystems import Action, Call
 from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.node_packages import node_package_needs
@@ -18,10 +17,10 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.launch import LANGUAGES
-from optimizer.model.reads import CannotTell, reads
 from optimizer.model.start import Started
 from optimizer.passes.base import Change
-from optimizer.passes.node_commands import BINS, MANAGERS, as_ci, is_global, production_install, project_install, script_name
+from optimizer.passes.node_commands import BINS, as_ci, production_install, project_install
+from optimizer.passes.node_steps import Plan, copied_files, sort_instructions
 from optimizer.passes.splitting import (
     Refused,
     SystemPackages,
@@ -39,41 +38,13 @@ from optimizer.passes.splitting import (
     with_certificates,
     with_lead,
 )
-from optimizer.passes.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
+from optimizer.passes.steps import steps_of
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Instruction, Node
 
-_CHECKS = re.compile(r"(test|lint|check|typecheck|format)([:-].*)?$")
 _OWN = frozenset({"node", "npm", "npx", "yarn", "yarnpkg", "corepack", "nodejs", "pnpm"})
 # They run TypeScript or watch files: with them the program is started as in development.
 _DEVELOPMENT = frozenset({"ts-node", "ts-node-dev", "ts-node-esm", "nodemon", "tsx", "babel-node"})
-
-
-@dataclass
-class _Plan:
-    """Where each instruction goes."""
-
-    install: int | None = None
-    call: Call | None = None
-    folder: str = "/"
-    manifests: list[str] = field(default_factory=list)
-    separate: bool = False
-    builds: list[tuple[int, str]] = field(default_factory=list)
-    checks: list[int] = field(default_factory=list)
-    prune: int | None = None
-    generates: bool = False
-    globals: list[str] = field(default_factory=list)
-    global_runs: list[int] = field(default_factory=list)
-    tools: list[int] = field(default_factory=list)
-    system: SystemSteps = field(default_factory=SystemSteps)
-    rest: dict[int, list[Node]] = field(default_factory=dict)
-    build: list[int] = field(default_factory=list)
-    early: list[int] = field(default_factory=list)
-
-    @property
-    def last(self) -> int:
-        """The position of the last instruction that installs or builds."""
-        return max(self.install or 0, *(p for p, _ in self.builds), *self.checks, self.prune or 0, *(p for p in self.rest))
 
 
 def split_node(model: Model, stage: Stage) -> Change | None:
@@ -96,7 +67,7 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
     runtime, reference = _runtime_base(model, stage, image)
     try:
-        plan = _sort(model, stage)
+        plan = sort_instructions(model, stage)
         if plan.install is None or plan.call is None:
             return None
         application = application_of(model, stage)
@@ -131,117 +102,7 @@ def _has_compilers(model: Model, stage: Stage) -> bool:
     return any(build_only(package, "apt") for s in steps if s.call is not None and s.call.ecosystem == "apt" for package in s.call.packages)
 
 
-def _sort(model: Model, stage: Stage) -> _Plan:
-    plan = _Plan()
-    copies = stage_copies(model, stage)
-    for position in stage.positions:
-        if model.file.instruction(position).keyword == "RUN":
-            _sort_run(model, plan, position, [c for c in copies if c.position < position])
-    if plan.install is None:
-        return plan
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        if position > plan.last or position in plan.system.positions:
-            continue
-        if position in plan.global_runs and not (plan.builds or plan.checks or {*MANAGERS, "corepack"} & set(plan.globals)):
-            continue
-        if node.keyword == "ONBUILD" or (node.keyword == "USER" and model.before(plan.last).user not in ("root", "0")):
-            raise Refused(f"{node.keyword} stands above the install or the build", position)
-        if node.keyword in ("ENV", "ARG", "WORKDIR", "SHELL", "COPY", "ADD", "RUN"):
-            plan.build.append(position)
-            if position <= plan.install:
-                plan.early.append(position)
-    manifests = set(plan.manifests)
-    early_copies = [c for c in copies if c.position < plan.install]
-    alone = plan.install not in (*(p for p, _ in plan.builds), *plan.checks, plan.prune)
-    plan.separate = alone and bool(manifests) and all(set(_files(model, c)) <= manifests for c in early_copies)
-    return plan
-
-
-def _files(model: Model, copy: CopyFacts) -> list[str]:
-    assert model.context is not None
-    context = model.context
-    matches = [m for s in copy.sources for m in context.match(s)]
-    return [f for m in matches for f in (context.under(m) if m == "." or context.is_dir(m) else [m])]
-
-
-def _sort_run(model: Model, plan: _Plan, position: int, copies: list[CopyFacts]) -> None:
-    node = model.file.instruction(position)
-    steps = steps_of(node)
-    if steps is None:
-        raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
-    files: list[Step] = []
-    works = False
-    for step in steps:
-        call = step.call
-        if step.cleans:
-            continue
-        if call is not None and call.ecosystem == "apt":
-            plan.system.take(model, position, call)
-        elif call is not None and call.ecosystem in MANAGERS:
-            works = _sort_call(model, plan, position, call, copies) or works
-        elif [w.value for w in step.command.words[:3]] in (["npx", "prisma", "generate"], ["yarn", "prisma", "generate"]):
-            works = plan.generates = True
-            plan.checks.append(position)
-        elif step.program == "corepack":
-            plan.tools.append(position)
-        elif step.program in FILE_COMMANDS and call is None:
-            files.append(step)
-        else:
-            raise Refused(f"which stage `{step.program or step.text}` belongs to is not known", position)
-    is_system = position in plan.system.positions
-    if not works and not is_system:
-        return
-    if files and changes_shell(steps):
-        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
-    if any("/etc/apt" in step.text or "/usr/share/keyrings" in step.text for step in files):
-        raise Refused("it changes where system packages come from", position)
-    if works and is_system:
-        raise Refused("system packages and those of the project are installed in one RUN", position)
-    rest = remaining(model.file, node, steps, lambda step: step in files)
-    plan.rest[position] = [rest] if rest is not None else []
-
-
-def _sort_call(model: Model, plan: _Plan, position: int, call: Call, copies: list[CopyFacts]) -> bool:
-    """Note what a call of Node's package managers does; whether it belongs to the build stage alone."""
-    verb = call.verb.value if call.verb else None
-    if call.action is Action.INSTALL and is_global(call):
-        plan.global_runs.append(position)
-        plan.globals += [re.sub(r"(?<=.)@.*", "", name) for name in call.packages if name != "add"]
-        return False
-    if verb in ("config", "set"):
-        plan.tools.append(position)
-        return False
-    if call.action is Action.INSTALL:
-        if plan.install is not None or call.packages:
-            raise Refused("dependencies are installed in more than one step", position)
-        text = model.file.instruction(position).script
-        assert text is not None
-        try:
-            plan.manifests = [file for _, file in reads(model, position, copies, call.command.end).files]
-        except CannotTell as error:
-            raise Refused(f"what the install reads is not known: {error}", position) from error
-        plan.install, plan.call = position, call
-        plan.folder = model.before(position).workdir or "/"
-        return True
-    if call.action is Action.BUILD or verb in ("test", "t"):
-        name = "test" if verb in ("test", "t") else script_name(call)
-        if name is None:
-            raise Refused("which script it runs is not known", position)
-        if plan.install is None:
-            raise Refused("it builds before dependencies are installed", position)
-        if _CHECKS.match(name):
-            plan.checks.append(position)
-        else:
-            plan.builds.append((position, name))
-        return True
-    if verb == "prune" and plan.install is not None:
-        plan.prune = position
-        return True
-    raise Refused(f"which stage `{call.ecosystem} {verb or ''}` belongs to is not known", position)
-
-
-def _package(model: Model, stage: Stage, plan: _Plan) -> PackageJson:
+def _package(model: Model, stage: Stage, plan: Plan) -> PackageJson:
     assert model.context is not None
     manifest = next((m for m in plan.manifests if posixpath.basename(m) == "package.json"), "package.json")
     package = package_json(model.context, posixpath.dirname(manifest) or ".")
@@ -252,7 +113,7 @@ def _package(model: Model, stage: Stage, plan: _Plan) -> PackageJson:
     return package
 
 
-def _outputs(model: Model, plan: _Plan) -> tuple[str, ...] | None:
+def _outputs(model: Model, plan: Plan) -> tuple[str, ...] | None:
     """What the builds write, None when that is not known in full."""
     assert model.context is not None
     found: list[str] = []
@@ -265,7 +126,7 @@ def _outputs(model: Model, plan: _Plan) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(found))
 
 
-def _system_packages(model: Model, plan: _Plan, package: PackageJson, application: Application, runtime: BaseImage) -> SystemPackages:
+def _system_packages(model: Model, plan: Plan, package: PackageJson, application: Application, runtime: BaseImage) -> SystemPackages:
     installed = plan.system.packages
     where = plan.system.positions[0] if plan.system.positions else plan.install or 0
     needs: list[str] = []
@@ -294,7 +155,7 @@ def _system_packages(model: Model, plan: _Plan, package: PackageJson, applicatio
     return sort_packages(installed, programs, runtime.release, extra, True, where)
 
 
-def _drops_development(model: Model, plan: _Plan, package: PackageJson, application: Application) -> bool:
+def _drops_development(model: Model, plan: Plan, package: PackageJson, application: Application) -> bool:
     """Whether evidence shows that the program runs without development dependencies, and an install can leave them out."""
     assert model.context is not None
     assert plan.call is not None
@@ -331,7 +192,7 @@ class _Split:
 
     model: Model
     stage: Stage
-    plan: _Plan
+    plan: Plan
     system: SystemPackages
     runtime: BaseImage
     reference: str
@@ -416,8 +277,14 @@ class _Split:
         if plan.builds:
             last = max(p for p, _ in plan.builds)
             replaced[last] = [*made, *replaced[last]]
-        replaced[self.install] = [_copy(model, stage, source, f"{place}/node_modules", self.install), *replaced[self.install]]
+        if not self._serves_files():
+            replaced[self.install] = [_copy(model, stage, source, f"{place}/node_modules", self.install), *replaced[self.install]]
         return replaced
+
+    def _serves_files(self) -> bool:
+        """Whether all that runs is a server of files that is installed beside the project, whose dependencies only built it."""
+        names = {c.name for c in self._commands() if c.name not in ("sh", "bash", "exec", "npx", "tini", "dumb-init")}
+        return bool(names) and names <= {"serve", "http-server"} & set(self.plan.globals) and bool(self.plan.builds)
 
     def _commands(self) -> tuple[Started, ...]:
         application = application_of(self.model, self.stage)
@@ -444,7 +311,7 @@ class _Split:
 def _copied_again(model: Model, copy: CopyFacts, copies: tuple[CopyFacts, ...]) -> bool:
     """Whether later instructions bring everything that this one brings to the same places."""
     later = [c for c in copies if c.position > copy.position]
-    files = _files(model, copy)
+    files = copied_files(model, copy)
     return bool(files) and all(any(c.image_of(model, f) == copy.image_of(model, f) for c in later) for f in files)
 
 

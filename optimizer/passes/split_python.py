@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
 
-from optimizer.context.python_projects import project_requirements
 from optimizer.context.python_source import python_evidence
-from optimizer.context.requirements import Requirement, requirement_files
-from optimizer.ecosystems import Action, Call
-from optimizer.ecosystems.pip import project_name
 from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.python_packages import packages_of_script, python_package, resolve
@@ -19,8 +14,8 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.entries import Files
-from optimizer.model.reads import CannotTell, InstallsProject, reads
 from optimizer.passes.base import Change
+from optimizer.passes.python_steps import Plan, sort_instructions
 from optimizer.passes.splitting import (
     IN_SLIM,
     Refused,
@@ -40,40 +35,16 @@ from optimizer.passes.splitting import (
     with_certificates,
     with_lead,
 )
-from optimizer.passes.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
+from optimizer.passes.steps import FILE_COMMANDS
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Instruction, Node
-from optimizer.syntax.nodes import Pair
 
 VENV = "/opt/venv"
-# Variables that only the running program reads.
-_RUNTIME_ONLY = re.compile(
-    r"(PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONFAULTHANDLER|PORT|HOST|TZ|DEBUG|(FLASK|DJANGO|GUNICORN|UVICORN|CELERY|APP)_\w+)$"
-)
 # Where the packages of the base image's own Python lie, and the commands that they bring.
 _OWN_PYTHON = re.compile(r"/usr/(local/)?(bin|lib)/(python|pip)|site-packages|/usr/local/bin/([\w.-]+)")
-# Files of accounts and of the tools that fetch packages, which installing needs as well.
-_SETTINGS = re.compile(r"(~|/root|\$HOME)/?\.?|/etc/(pip|ssh|ssl|hosts|apt|wgetrc|gitconfig)")
+# Files that may start programs.
 _CONFIGURATION = re.compile(r"\.(conf|ini|cfg|service|toml|ya?ml)$|(^|/)(crontab|Procfile)[^/]*$")
 _PROJECT_COMMANDS = frozenset({"flask", "alembic", "django-admin"})
-_SHELL = frozenset({"cd", "set", "export", "umask"})
-
-
-@dataclass
-class _Plan:
-    """Where each instruction goes."""
-
-    build: list[int] = field(default_factory=list)
-    runtime: dict[int, list[Node]] = field(default_factory=dict)
-    pip: list[int] = field(default_factory=list)
-    system: SystemSteps = field(default_factory=SystemSteps)
-    sources: list[int] = field(default_factory=list)
-    commands: list[tuple[int, Step]] = field(default_factory=list)
-    requirements: list[Requirement] = field(default_factory=list)
-    manifests: list[str] = field(default_factory=list)
-    venv: str | None = None
-    project: list[int] = field(default_factory=list)
-    editable: bool = False
 
 
 def split_python(model: Model, stage: Stage) -> Change | None:
@@ -100,7 +71,7 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     runtime, reference = _runtime_base(model, stage, image)
     if model.context is None:
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
-    plan = _sort(model, stage)
+    plan = sort_instructions(model, stage)
     application = application_of(model, stage)
     if application is None or application.language != "python":
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
@@ -120,178 +91,7 @@ def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseIma
     raise Refused(no_twin(stage, "Python"), stage.position)
 
 
-def _sort(model: Model, stage: Stage) -> _Plan:
-    """Decide for each instruction whether it builds, runs, or both."""
-    plan = _Plan()
-    copies = stage_copies(model, stage)
-    installs = [p for p in stage.positions if any(c.ecosystem == "pip" for c in installs_of(model.file.instruction(p)))]
-    last = installs[-1] if installs else -1
-    early = [(p, model.file.instruction(p)) for p in stage.positions if p <= last]
-    text = "\n".join(n.value for p, n in early if n.keyword in ("COPY", "ADD", "WORKDIR", "ENV") or p in installs)
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        match node.keyword:
-            case "RUN":
-                _sort_run(model, plan, position, node, [c for c in copies if c.position < position], position < last)
-            case "ENV" | "ARG" if position < last:
-                if not all(
-                    _RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs
-                ):
-                    plan.build.append(position)
-            case "WORKDIR" | "SHELL" if position < last:
-                plan.build.append(position)
-            case "USER" if position < last and model.before(last).user not in ("root", "0"):
-                raise Refused("packages are installed as another user than root", position)
-            case "COPY" | "ADD" if node.flag("from") is not None and position < last:
-                plan.build.append(position)
-            case "ONBUILD":
-                raise Refused("it is a base for other images", position)
-    _sort_copies(model, plan, copies)
-    plan.build.sort()
-    return plan
-
-
-def _sort_run(model: Model, plan: _Plan, position: int, node: Instruction, copies: list[CopyFacts], early: bool) -> None:
-    steps = steps_of(node)
-    if steps is None:
-        raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
-    pip = [step for step in steps if step.call is not None and step.call.ecosystem == "pip"]
-    venv = next((v for step in steps if (v := _makes_venv(step))), None)
-    system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
-    others = [step for step in steps if step not in pip and step not in system and not step.cleans and not _makes_venv(step)]
-    if not (pip or system or venv):
-        plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
-        if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
-            plan.sources.append(position)
-        return
-    for step in others:
-        if step.program not in FILE_COMMANDS and not (
-            step.program in _SHELL and pip and not [o for o in others if o.program not in _SHELL]
-        ):
-            raise Refused(f"`{step.program}` and {'pip' if pip else 'apt'} are in one RUN, and belong to different stages", position)
-        if "/etc/apt" in step.text or "/usr/share/keyrings" in step.text:
-            raise Refused("it changes where system packages come from", position)
-    left = [step for step in others if step.program not in _SHELL]
-    if left and changes_shell(steps):
-        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
-    for step in system:
-        assert step.call is not None
-        plan.system.take(model, position, step.call)
-    if venv is not None:
-        if plan.venv is not None or not venv.startswith("/"):
-            raise Refused("the place of its virtual environment is not clear", position)
-        plan.venv = venv
-    if pip or venv:
-        plan.build.append(position)
-    if pip:
-        _sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies)
-    rest = remaining(model.file, node, steps, lambda step: step in left)
-    plan.runtime[position] = [rest] if rest is not None else []
-    plan.commands += [(position, step) for step in left]
-
-
-def _makes_venv(step: Step) -> str | None:
-    """The folder of the virtual environment that a step makes."""
-    values = [word.value for word in step.command.words]
-    if None in values or not values:
-        return None
-    names = [value or "" for value in values]
-    if re.fullmatch(r"python[\d.]*", step.program or "") and names[1:3] == ["-m", "venv"] and len(names) == 4:
-        return names[3]
-    return names[1] if step.program == "virtualenv" and len(names) == 2 else None
-
-
-def _sort_pip(model: Model, plan: _Plan, position: int, calls: list[Call], copies: list[CopyFacts]) -> None:
-    """A RUN that installs with pip goes to the build stage whole, when all it reads is known."""
-    try:
-        files = dict(reads(model, position, copies).files)
-    except InstallsProject as error:
-        files = _project(model, plan, position, calls, copies, str(error))
-    except CannotTell as error:
-        raise Refused(f"what pip reads is not known: {error}", position) from error
-    state = model.before(position)
-    for call in calls:
-        if call.options & {"--user", "--target", "-t", "--prefix", "--root"} or call.prefix:
-            raise Refused("pip installs to a place of its own", position)
-        program = call.command.words[0].text
-        if program.startswith("/") and (plan.venv is None or not program.startswith(f"{plan.venv}/bin/")):
-            raise Refused("pip is called by its path", position)
-        on_path = any(f"{plan.venv}/bin" in (pair.value or "") for pair in _path_pairs(model, position))
-        if plan.venv is not None and not program.startswith("/") and not on_path:
-            raise Refused("packages are installed beside the virtual environment", position)
-        if call.action is Action.INSTALL:
-            plan.requirements += [Requirement(project_name(p)) for p in call.packages if not p.startswith(("$", "."))]
-    plan.manifests += files.values()
-    plan.pip.append(position)
-    assert model.context is not None
-    for call in calls:
-        for manifest in call.manifests:
-            path = state.path(manifest)
-            file = files.get(path or "")
-            if file is not None:
-                plan.requirements += requirement_files(model.context, file).packages
-
-
-def _project(model: Model, plan: _Plan, position: int, calls: list[Call], copies: list[CopyFacts], reason: str) -> dict[str, str]:
-    """The manifests of a RUN that installs the project itself, whose dependencies are noted; image path to context path."""
-    assert model.context is not None
-    state = model.before(position)
-    manifests = {
-        path: f for call in calls for m in call.manifests if (path := state.path(m)) for c in copies if (f := c.context_of(model, path))
-    }
-    sources = {w for call in calls for w in call.packages if w.startswith((".", "/"))}
-    found = [
-        r for file in manifests.values() for r in requirement_files(model.context, file).packages if r.url is not None and r.vcs is None
-    ]
-    plan.editable = plan.editable or any(r.editable for r in found) or any(call.options & {"-e", "--editable"} for call in calls)
-    places = {state.path(re.sub(r"\[.*", "", w)) for w in (*sources, *(r.url for r in found if r.url))} - {None}
-    for place in places:
-        folder = next((f for c in reversed(copies) if (f := _folder_at(model, c, place or "/")) is not None), None)
-        names = project_requirements(model.context, folder) if folder is not None else None
-        if names is None:
-            raise Refused(f"what pip reads is not known: {reason}, and its dependencies are computed or not declared", position)
-        plan.requirements += [Requirement(name) for name in names]
-    if places != {state.workdir} and plan.editable:
-        raise Refused(f"what pip reads is not known: {reason}", position)
-    plan.project.append(position)
-    return manifests
-
-
-def _folder_at(model: Model, copy: CopyFacts, place: str) -> str | None:
-    """The folder of the context whose files an instruction puts into a folder of the image."""
-    assert model.context is not None
-    for file in model.context.files():
-        if posixpath.basename(file) in ("pyproject.toml", "setup.py") and copy.image_of(model, file) == posixpath.join(
-            place, posixpath.basename(file)
-        ):
-            return posixpath.dirname(file) or "."
-    return None
-
-
-def _sort_copies(model: Model, plan: _Plan, copies: tuple[CopyFacts, ...]) -> None:
-    """A COPY of what pip reads is needed to build; it stays in the runtime stage unless a later COPY brings the same."""
-    needed = set(plan.manifests)
-    for copy in copies if plan.project else ():
-        if copy.position < plan.project[-1]:
-            plan.build.append(copy.position)
-            if plan.editable:
-                plan.runtime[copy.position] = []
-    for copy in copies if not plan.project else ():
-        if not plan.pip or copy.position > plan.pip[-1] or not any(copy.image_of(model, file) for file in needed):
-            continue
-        plan.build.append(copy.position)
-        files = {f for s in copy.sources for m in (model.context.match(s) if model.context else ()) for f in _files(model, m)}
-        again = [c for c in copies if c.position > copy.position]
-        if files and all(any(c.image_of(model, f) == copy.image_of(model, f) for c in again) for f in files if copy.image_of(model, f)):
-            plan.runtime[copy.position] = []
-
-
-def _files(model: Model, path: str) -> tuple[str, ...]:
-    assert model.context is not None
-    return model.context.under(path) if path == "." or model.context.is_dir(path) else (path,)
-
-
-def _check_paths(model: Model, stage: Stage, plan: _Plan, application: Application) -> None:
+def _check_paths(model: Model, stage: Stage, plan: Plan, application: Application) -> None:
     """Nothing may reach past PATH to the Python that the packages were installed for until now."""
     if plan.venv is not None:
         return  # it had an environment of its own all along
@@ -331,7 +131,7 @@ def _copies_name(model: Model, copy: CopyFacts, name: str) -> bool:
     return any(copy.image_of(model, f) == f"/usr/local/bin/{name}" for f in model.context.files() if posixpath.basename(f) == name)
 
 
-def _system_packages(model: Model, plan: _Plan, application: Application, runtime: BaseImage, stage: Stage) -> SystemPackages:
+def _system_packages(model: Model, plan: Plan, application: Application, runtime: BaseImage, stage: Stage) -> SystemPackages:
     installed = plan.system.packages
     where = plan.system.positions[0] if plan.system.positions else stage.position
     names = {r.name for r in plan.requirements if r.name}
@@ -367,7 +167,7 @@ def _system_packages(model: Model, plan: _Plan, application: Application, runtim
     return sort_packages(installed, programs, runtime.release, extra, complete, where)
 
 
-def _run_programs(model: Model, plan: _Plan, application: Application, local: set[str]) -> set[str]:
+def _run_programs(model: Model, plan: Plan, application: Application, local: set[str]) -> set[str]:
     """The programs that the commands of the runtime stage start.
 
     Raises:
@@ -402,7 +202,7 @@ def _run_programs(model: Model, plan: _Plan, application: Application, local: se
 
 
 def _change(
-    model: Model, stage: Stage, plan: _Plan, system: SystemPackages, runtime: BaseImage, reference: str, application: Application
+    model: Model, stage: Stage, plan: Plan, system: SystemPackages, runtime: BaseImage, reference: str, application: Application
 ) -> Change:
     file = model.file
     name = stage_name(model)
@@ -441,7 +241,7 @@ def _change(
     )
 
 
-def _build_stage(model: Model, stage: Stage, plan: _Plan, name: str, written: str) -> list[Node]:
+def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str) -> list[Node]:
     file = model.file
     compiles = any(build_only(p, "apt") for p in plan.system.packages)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
@@ -474,10 +274,3 @@ def _as_root(node: Instruction) -> Instruction:
     """A COPY without ``--chown``: in the build stage root installs, and other users may not exist."""
     flag = next((f for f in node.flags if f.name == "chown"), None)
     return node if flag is None else node.edited((flag.start, flag.end + 1, ""))
-
-
-def _path_pairs(model: Model, position: int) -> list[Pair]:
-    stage = model.stage_of(position)
-    assert stage is not None
-    earlier = [p for p in stage.positions if p < position and model.file.instruction(p).keyword == "ENV"]
-    return [pair for p in earlier for pair in model.file.instruction(p).pairs if pair.name == "PATH"]

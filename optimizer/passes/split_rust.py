@@ -309,8 +309,8 @@ class _Splitter:
         left = [d for d in data if not any(is_below(d, f) for f in found)]
         if unknown and left:
             self.evidence.append(f"all data of the project comes along: {unknown[0]}")
-            found += in_folders(self.model, self.stage, left, data, self.last)
-        folders = made_folders(self.model, self.stage, self.last)
+            found = [*in_folders(self.model, self.stage, data, data, self.last), *found]
+        folders = made_folders(self.model, self.stage, self.last, frozenset({"cargo", "rustc"}))
         own = [
             m
             for m in folders

@@ -97,8 +97,8 @@ def _verdict(verdict: Verdict, paint: Paint, *, verbose: bool) -> Iterator[str]:
     for problem in verdict.problems:
         yield f"  {paint('broken', fg='red')} {problem}"
     table = rows(verdict)
-    width, first, second = (max(len(text) for text in column) for column in zip(*((r.title, r.before, r.after) for r in table), strict=True))
-    first, second = max(first, len("before")), max(second, len("after"))
+    words = [("", "before", "after"), *((row.title, row.before, row.after) for row in table)]
+    width, first, second = (max(map(len, column)) for column in zip(*words, strict=True))
     yield f"  {'':<{width}}  {'before':>{first}}  {'after':>{second}}"
     for row in table:
         change = "" if row.ratio is None else f"  {paint(f'{(row.ratio - 1) * 100:+.0f}%', fg='green' if row.ratio <= 1 else 'yellow')}"

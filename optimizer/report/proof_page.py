@@ -18,14 +18,15 @@ svg { display: block; max-width: 100%; margin: 1rem 0; } svg text { font: 13px s
 pre { overflow: auto; padding: .8rem; border: 1px solid #8884; } .bad { color: var(--bad); } .good { color: var(--good); }
 .old { fill: var(--old); } .new { fill: var(--new); } summary { cursor: pointer; }
 """
-_LABEL, _BAR, _HEIGHT = 190, 420, 18  # pixels
+_LABEL, _BAR, _HEIGHT = 230, 420, 18  # pixels
 
 
 def proof_page(all_checked: Iterable[Checked]) -> str:
     """The page."""
     body = "\n".join(_section(each) for each in all_checked)
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>dopt: proof</title><style>{_STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><h1>Before and after, built and compared</h1>\n{body}\n</body></html>\n'
+    head = f'<meta charset="utf-8"><title>dopt: proof</title><style>{_STYLE}</style>'
+    title = "<h1>Before and after, built and compared</h1>"
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>{title}\n{body}\n</body></html>\n'
 
 
 def _section(checked: Checked) -> str:

@@ -7,16 +7,17 @@ import shlex
 import pytest
 
 from optimizer.context.cmake import automake_project, cmake_project
+from optimizer.context.folder import BuildContext
 from optimizer.context.makefile import UNKNOWN, find_makefile, make_commands
 from optimizer.context.native import Placed, is_compiler, native_sources, pkg_config, read_compiler, read_install, writes_nothing
 
 from .conftest import MakeContext
 
 
-def commands(context: object, *goals: str, given: dict[str, str] | None = None, environment: dict[str, str] | None = None) -> tuple[str, ...] | None:
-    makefile = find_makefile(context, ".", given=given, environment=environment)  # type: ignore[arg-type]
+def commands(context: BuildContext, *goals: str, **variables: dict[str, str]) -> tuple[str, ...] | None:
+    makefile = find_makefile(context, ".", given=variables.get("given"), environment=variables.get("environment"))
     assert makefile is not None
-    return make_commands(context, makefile, goals)  # type: ignore[arg-type]
+    return make_commands(context, makefile, goals)
 
 
 def test_variables_are_expanded_when_they_are_used(make_context: MakeContext) -> None:
@@ -158,7 +159,8 @@ def test_paths_behind_macros(make_context: MakeContext) -> None:
 
 
 def test_ports_and_rights(make_context: MakeContext) -> None:
-    found = native_sources(make_context({"a.c": "#define PORT 70\nint main() { a.sin_port = htons(PORT); bind(s, a, n); setuid(1); }\n"}), ["a.c"])
+    text = "#define PORT 70\nint main() { a.sin_port = htons(PORT); bind(s, a, n); setuid(1); }\n"
+    found = native_sources(make_context({"a.c": text}), ["a.c"])
     assert found.ports == (70,)
     assert "setuid" in found.root[0]
 
@@ -170,7 +172,8 @@ def test_cmake(make_context: MakeContext) -> None:
         "target_link_libraries(tool PRIVATE CURL::libcurl own m)\ninstall(TARGETS tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})\n"
         "install(FILES etc/tool.conf DESTINATION /etc)\ninstall(FILES tool.h DESTINATION include)\n"
     )
-    context = make_context({"CMakeLists.txt": top, "lib/CMakeLists.txt": "add_library(own own.c)\n", "src/a.c": "", "etc/tool.conf": "", "lib/own.c": ""})
+    below = {"lib/CMakeLists.txt": "add_library(own own.c)\n", "src/a.c": "", "etc/tool.conf": "", "lib/own.c": ""}
+    context = make_context({"CMakeLists.txt": top, **below})
     found = cmake_project(context, ".")
     assert found is not None
     assert dict(found.programs) == {"tool": "."}
@@ -182,7 +185,10 @@ def test_cmake(make_context: MakeContext) -> None:
     assert found.unknown == ()
 
 
-@pytest.mark.parametrize("line", ["install(CODE \"message(x)\")", "include(FetchContent)\nFetchContent_Declare(x URL y)", "install(FILES a DESTINATION ${NOWHERE})"])
+@pytest.mark.parametrize(
+    "line",
+    ['install(CODE "message(x)")', "include(FetchContent)\nFetchContent_Declare(x URL y)", "install(FILES a DESTINATION ${NOWHERE})"],
+)
 def test_cmake_that_is_not_clear(make_context: MakeContext, line: str) -> None:
     found = cmake_project(make_context({"CMakeLists.txt": f"project(x)\nadd_executable(x x.c)\n{line}\n", "a": ""}), ".")
     assert found is not None

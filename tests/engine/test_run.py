@@ -271,3 +271,30 @@ def test_the_first_fault_of_a_change_is_said_once() -> None:
     assert result.text == "FROM a\nRUN y y y\n"
     assert set(faults(result)) == {("idle", "idles: dropped, it changes nothing")}
     assert len(faults(result)) == 1
+
+
+def test_a_rewrite_can_be_left_out_and_the_rest_is_made() -> None:
+    passes = [substitute("ones", "one", "1"), substitute("twos", "two", "2")]
+    whole = run(SOURCE, None, Options(), passes)
+    first, second = whole.rewrites
+    kept = run(SOURCE, None, Options(drop=frozenset({first.key})), passes)
+    assert (kept.text, [rewrite.key for rewrite in kept.rewrites]) == ("FROM a\nRUN one\nRUN 2\n", [second.key])
+    assert [(refused.pass_name, refused.line, refused.fault) for refused in kept.refusals] == [("ones", 2, False)]
+
+
+def test_one_of_several_rewrites_of_a_pass_is_left_out() -> None:
+    passes = [substitute("xs", "x", "y")]
+    source = "FROM a\nRUN x\n"
+    (only,) = run(source, None, Options(), passes).rewrites
+    assert not run(source, None, Options(drop=frozenset({only.key})), passes).changed
+    assert run(source, None, Options(drop=frozenset({("xs", (9, 9), only.summary)})), passes).changed
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"), [(0, SOURCE), (1, "FROM a\nRUN 1\nRUN two\n"), (2, "FROM a\nRUN 1\nRUN 2\n"), (9, "FROM a\nRUN 1\nRUN 2\n")]
+)
+def test_a_limit_makes_the_first_rewrites(limit: int, text: str) -> None:
+    passes = [substitute("ones", "one", "1"), substitute("twos", "two", "2")]
+    whole = run(SOURCE, None, Options(), passes)
+    part = run(SOURCE, None, Options(limit=limit), passes)
+    assert (part.text, part.rewrites) == (text, whole.rewrites[:limit])

@@ -65,19 +65,23 @@ def program(body: str, *imports: str) -> str:
     ],
 )
 def test_where_a_program_is_put(tmp_path: Path, run: str, output: str) -> None:
-    model = model_of(tmp_path, f"FROM golang:1.22\nENV NAME=named\nWORKDIR /src\nCOPY . .\nRUN {run}\n", {"go.mod": MODULE, "main.go": HELLO, "cmd/serve/main.go": HELLO})
+    text = f"FROM golang:1.22\nENV NAME=named\nWORKDIR /src\nCOPY . .\nRUN {run}\n"
+    model = model_of(tmp_path, text, {"go.mod": MODULE, "main.go": HELLO, "cmd/serve/main.go": HELLO})
     (build,) = go_builds(model, model.final)
     assert build.outputs == (output,)
 
 
 @pytest.mark.parametrize("run", ["go build -o $(pwd)/x .", "go build ./...", "go build $PACKAGES"])
 def test_where_a_program_is_put_is_not_known(tmp_path: Path, run: str) -> None:
-    model = model_of(tmp_path, f"FROM golang:1.22\nWORKDIR /src\nCOPY . .\nRUN {run}\n", {"go.mod": MODULE, "main.go": HELLO, "cmd/serve/main.go": HELLO})
+    text = f"FROM golang:1.22\nWORKDIR /src\nCOPY . .\nRUN {run}\n"
+    model = model_of(tmp_path, text, {"go.mod": MODULE, "main.go": HELLO, "cmd/serve/main.go": HELLO})
     (build,) = go_builds(model, model.final)
     assert build.outputs == ()
 
 
 TEXT = 'FROM golang:1.22\nWORKDIR /src\nCOPY . .\nRUN go build -o /app .\nCMD ["/app"]\n'
+
+MIRRORED = TEXT.replace("FROM golang", "FROM mirror.gcr.io/library/golang").replace('["/app"]', "/app $PORT")
 
 
 def base(text: str) -> str:
@@ -102,7 +106,7 @@ def base(text: str) -> str:
         (TEXT, program('exec.Command("ls").Run()', "os/exec"), "debian:bookworm-slim"),
         (TEXT.replace("1.22", "latest"), program('exec.Command("ls").Run()', "os/exec"), "debian:stable-slim"),
         (TEXT.replace("1.22", "1.22-alpine3.19").replace('["/app"]', "/app $PORT"), HELLO, "alpine:3.19"),
-        (TEXT.replace("FROM golang", "FROM mirror.gcr.io/library/golang").replace('["/app"]', "/app $PORT"), HELLO, "mirror.gcr.io/library/debian:bookworm-slim"),
+        (MIRRORED, HELLO, "mirror.gcr.io/library/debian:bookworm-slim"),
     ],
 )
 def test_base(tmp_path: Path, text: str, source: str, expected: str) -> None:
@@ -185,7 +189,9 @@ def test_files_that_are_read_go_along(tmp_path: Path, body: str, imports: tuple[
     assert f"COPY --from=build {copied} {copied}\n" in found
 
 
-@pytest.mark.parametrize("body", ['os.ReadFile("/etc/hosts")', 'os.ReadFile("missing.txt")', "os.ReadFile(os.Args[1])", 'fmt.Println("README.md")'])
+@pytest.mark.parametrize(
+    "body", ['os.ReadFile("/etc/hosts")', 'os.ReadFile("missing.txt")', "os.ReadFile(os.Args[1])", 'fmt.Println("README.md")']
+)
 def test_nothing_goes_along_that_is_not_there_or_no_data(tmp_path: Path, body: str) -> None:
     found = result(tmp_path, TEXT, program(body, "os", "fmt"), {"README.md": "# Tool\n", "Makefile": "all:\n"})
     assert found.count("COPY --from=build") == 1
@@ -254,7 +260,7 @@ def test_a_private_file_keeps_root(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "FROM debian:bookworm\nRUN apt-get update && apt-get install -y golang-go\nCOPY . /src\nRUN cd /src && go build -o /app .\nCMD [\"/app\"]\n",
+        TEXT.replace("FROM golang:1.22", "FROM debian:bookworm\nRUN apt-get update && apt-get install -y golang-go"),
         TEXT.replace('CMD ["/app"]\n', ""),
         "FROM golang:1.22\n",
         'FROM golang:1.22\nCMD ["bash"]\n',
@@ -297,7 +303,8 @@ def test_modules_that_need_c(tmp_path: Path) -> None:
 
 def test_c_libraries(tmp_path: Path) -> None:
     source = 'package main\n\n// #cgo pkg-config: jansson\n// #cgo LDFLAGS: -lz -lm\nimport "C"\n\nfunc main() {}\n'
-    found = result(tmp_path, TEXT.replace("WORKDIR", "RUN apt-get update && apt-get install -y libjansson-dev zlib1g-dev libxml2-dev\nWORKDIR"), source)
+    install = "RUN apt-get update && apt-get install -y libjansson-dev zlib1g-dev libxml2-dev"
+    found = result(tmp_path, TEXT.replace("WORKDIR", f"{install}\nWORKDIR"), source)
     assert "--no-install-recommends libjansson4 \\\n" in found
     assert base(found) == "debian:bookworm-slim"
 

@@ -1,0 +1,262 @@
+"""Which instructions of a Python stage install packages, which make the image that runs, and which do both."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+
+from optimizer.context.python_projects import project_requirements
+from optimizer.context.requirements import Requirement, requirement_files
+from optimizer.ecosystems import Action, Call
+from optimizer.ecosystems.pip import project_name
+from optimizer.model import Model, Stage
+from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.reads import CannotTell, InstallsProject, reads
+from optimizer.model.state import State
+from optimizer.passes.splitting import Refused, installs_of
+from optimizer.passes.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
+from optimizer.syntax import Instruction, Node
+
+# Variables that only the running program reads.
+_RUNTIME_ONLY = re.compile(
+    r"(PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONFAULTHANDLER|PORT|HOST|TZ|DEBUG|(FLASK|DJANGO|GUNICORN|UVICORN|CELERY|APP)_\w+)$"
+)
+# Accounts and settings of what fetches packages, which installing needs as well.
+_SETTINGS = re.compile(r"(~|/root|\$HOME)/?\.?|/etc/(pip|ssh|ssl|hosts|apt|wgetrc|gitconfig)")
+# Commands that change files.
+_EDITORS = frozenset({"sed", "cp", "mv", "rm", "ln", "touch", "echo", "printf", "tee", "cat", "install", "find"})
+# Variables that lead pip to another place.
+_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "PIP_PYTHON", "PYTHONUSERBASE")
+_SHELL = frozenset({"cd", "set", "export", "umask"})
+
+
+@dataclass
+class Plan:
+    """Where each instruction goes, by position.
+
+    Args:
+        build: The instructions of the build stage.
+        runtime: What stands in the runtime stage in the place of an instruction.
+        pip: The RUNs that install with pip.
+        system: The system packages.
+        sources: RUNs that change where packages come from; both stages need them.
+        commands: The commands that run in the runtime stage.
+        requirements, manifests: The packages that pip installs, and the files of the context that name them.
+        venv: The virtual environment that the stage makes itself.
+        project, editable: The RUNs that install the project itself, and whether one does so in place.
+    """
+
+    build: list[int] = field(default_factory=list)
+    runtime: dict[int, list[Node]] = field(default_factory=dict)
+    pip: list[int] = field(default_factory=list)
+    system: SystemSteps = field(default_factory=SystemSteps)
+    sources: list[int] = field(default_factory=list)
+    commands: list[tuple[int, Step]] = field(default_factory=list)
+    requirements: list[Requirement] = field(default_factory=list)
+    manifests: list[str] = field(default_factory=list)
+    venv: str | None = None
+    project: list[int] = field(default_factory=list)
+    editable: bool = False
+
+
+def sort_instructions(model: Model, stage: Stage) -> Plan:
+    """Decide for each instruction of a Python stage whether it builds, runs, or both.
+
+    Raises:
+        Refused: That is not known of one, or it cannot be divided.
+    """
+    plan = Plan()
+    copies = stage_copies(model, stage)
+    installs = [p for p in stage.positions if any(c.ecosystem == "pip" for c in installs_of(model.file.instruction(p)))]
+    last = installs[-1] if installs else -1
+    early = [(p, model.file.instruction(p)) for p in stage.positions if p <= last]
+    text = "\n".join(n.value for p, n in early if n.keyword in ("COPY", "ADD", "WORKDIR", "ENV") or p in installs)
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        match node.keyword:
+            case "RUN":
+                _sort_run(model, plan, position, node, [c for c in copies if c.position < position], position < last)
+            case "ENV" | "ARG" if position < last:
+                if not all(
+                    _RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs
+                ):
+                    plan.build.append(position)
+            case "WORKDIR" | "SHELL" if position < last:
+                plan.build.append(position)
+            case "USER" if position < last and model.before(last).user not in ("root", "0"):
+                raise Refused("packages are installed as another user than root", position)
+            case "COPY" | "ADD" if node.flag("from") is not None and position < last:
+                plan.build.append(position)
+            case "ONBUILD":
+                raise Refused("it is a base for other images", position)
+    for position, step in plan.commands:
+        named = plan.project or any(posixpath.basename(m) in step.text for m in plan.manifests)
+        if step.program in _EDITORS and plan.pip and position < plan.pip[-1] and named:
+            raise Refused(f"`{step.program}` may change what pip reads afterwards", position)
+    _sort_copies(model, plan, copies)
+    plan.build.sort()
+    return plan
+
+
+def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies: list[CopyFacts], early: bool) -> None:
+    steps = steps_of(node)
+    if steps is None:
+        raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
+    pip = [step for step in steps if step.call is not None and step.call.ecosystem == "pip"]
+    venv = next((v for step in steps if (v := _makes_venv(step, model.before(position)))), None)
+    system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
+    others = [
+        step
+        for step in steps
+        if step not in pip and step not in system and not step.cleans and not _makes_venv(step, model.before(position))
+    ]
+    if not (pip or system or venv):
+        plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
+        if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
+            plan.sources.append(position)
+        return
+    for step in others:
+        if step.program not in FILE_COMMANDS and not (
+            step.program in _SHELL and pip and not [o for o in others if o.program not in _SHELL]
+        ):
+            raise Refused(f"`{step.program}` and {'pip' if pip else 'apt'} are in one RUN, and belong to different stages", position)
+        if "/etc/apt" in step.text or "/usr/share/keyrings" in step.text:
+            raise Refused("it changes where system packages come from", position)
+    left = [step for step in others if step.program not in _SHELL]
+    if left and changes_shell(steps):
+        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
+    for step in system:
+        assert step.call is not None
+        plan.system.take(model, position, step.call)
+    if venv is not None:
+        if plan.venv is not None or not venv.startswith("/"):
+            raise Refused("the place of its virtual environment is not clear", position)
+        plan.venv = venv
+    if pip or venv:
+        plan.build.append(position)
+    if pip:
+        _sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies)
+    rest = remaining(model.file, node, steps, lambda step: step in left)
+    plan.runtime[position] = [rest] if rest is not None else []
+    plan.commands += [(position, step) for step in left]
+
+
+def _makes_venv(step: Step, state: State) -> str | None:
+    """The folder of the virtual environment that a step makes."""
+    values = [
+        word.value if word.value is not None or word.substitutions or state.args else state.expand(word.text) for word in step.command.words
+    ]
+    if None in values or not values:
+        return None
+    names = [value or "" for value in values]
+    if re.fullmatch(r"python[\d.]*", step.program or "") and names[1:3] == ["-m", "venv"] and len(names) == 4:
+        return names[3]
+    return names[1] if step.program == "virtualenv" and len(names) == 2 else None
+
+
+def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies: list[CopyFacts]) -> None:
+    """A RUN that installs with pip goes to the build stage whole, when all it reads is known."""
+    try:
+        files = dict(reads(model, position, copies).files)
+    except InstallsProject as error:
+        files = _project(model, plan, position, calls, copies, str(error))
+    except CannotTell as error:
+        raise Refused(f"what pip reads is not known: {error}", position) from error
+    state = model.before(position)
+    for call in calls:
+        if call.options & {"--user", "--target", "-t", "--prefix", "--root"} or call.prefix:
+            raise Refused("pip installs to a place of its own", position)
+        program = call.command.words[0].text
+        if program.startswith("/") and (plan.venv is None or not program.startswith(f"{plan.venv}/bin/")):
+            raise Refused("pip is called by its path", position)
+        if any(name in state.env or name in state.args for name in _ELSEWHERE):
+            raise Refused("a variable leads pip to a place of its own", position)
+        on_path = any(f"{plan.venv}/bin" in value for value in _paths(model, position))
+        if plan.venv is not None and not program.startswith("/") and not on_path:
+            raise Refused("packages are installed beside the virtual environment", position)
+        if call.action is Action.INSTALL:
+            plan.requirements += [Requirement(project_name(p)) for p in call.packages if not p.startswith(("$", "."))]
+    plan.manifests += files.values()
+    plan.pip.append(position)
+    assert model.context is not None
+    for call in calls:
+        for manifest in call.manifests:
+            path = state.path(manifest)
+            file = files.get(path or "")
+            if file is not None:
+                plan.requirements += requirement_files(model.context, file).packages
+
+
+def _project(model: Model, plan: Plan, position: int, calls: list[Call], copies: list[CopyFacts], reason: str) -> dict[str, str]:
+    """The manifests of a RUN that installs the project itself, whose dependencies are noted; image path to context path."""
+    assert model.context is not None
+    state = model.before(position)
+    manifests = {
+        path: f for call in calls for m in call.manifests if (path := state.path(m)) for c in copies if (f := c.context_of(model, path))
+    }
+    sources = {w for call in calls for w in call.packages if w.startswith((".", "/"))}
+    found = [
+        r for file in manifests.values() for r in requirement_files(model.context, file).packages if r.url is not None and r.vcs is None
+    ]
+    plan.editable = plan.editable or any(r.editable for r in found) or any(call.options & {"-e", "--editable"} for call in calls)
+    places = {state.path(re.sub(r"\[.*", "", w)) for w in (*sources, *(r.url for r in found if r.url))} - {None}
+    for place in places:
+        folder = next((f for c in reversed(copies) if (f := _folder_at(model, c, place or "/")) is not None), None)
+        names = project_requirements(model.context, folder) if folder is not None else None
+        if names is None:
+            raise Refused(f"what pip reads is not known: {reason}, and its dependencies are computed or not declared", position)
+        plan.requirements += [Requirement(name) for name in names]
+    if places != {state.workdir} and plan.editable:
+        raise Refused(f"what pip reads is not known: {reason}", position)
+    plan.project.append(position)
+    return manifests
+
+
+def _folder_at(model: Model, copy: CopyFacts, place: str) -> str | None:
+    """The folder of the context whose files an instruction puts into a folder of the image."""
+    assert model.context is not None
+    for file in model.context.files():
+        if posixpath.basename(file) in ("pyproject.toml", "setup.py") and copy.image_of(model, file) == posixpath.join(
+            place, posixpath.basename(file)
+        ):
+            return posixpath.dirname(file) or "."
+    return None
+
+
+def _sort_copies(model: Model, plan: Plan, copies: tuple[CopyFacts, ...]) -> None:
+    """A COPY of what pip reads is needed to build; it stays in the runtime stage unless a later COPY brings the same."""
+    needed = set(plan.manifests)
+    for copy in copies if plan.project else ():
+        if copy.position < plan.project[-1]:
+            plan.build.append(copy.position)
+            if plan.editable:
+                plan.runtime[copy.position] = []
+    for copy in copies if not plan.project else ():
+        if not plan.pip or copy.position > plan.pip[-1] or not any(copy.image_of(model, file) for file in needed):
+            continue
+        plan.build.append(copy.position)
+        files = {f for s in copy.sources for m in (model.context.match(s) if model.context else ()) for f in _files(model, m)}
+        again = [c for c in copies if c.position > copy.position]
+        if files and all(any(c.image_of(model, f) == copy.image_of(model, f) for c in again) for f in files if copy.image_of(model, f)):
+            plan.runtime[copy.position] = []
+
+
+def _files(model: Model, path: str) -> tuple[str, ...]:
+    assert model.context is not None
+    return model.context.under(path) if path == "." or model.context.is_dir(path) else (path,)
+
+
+def _paths(model: Model, position: int) -> list[str]:
+    """What ENV sets PATH to before an instruction of a stage, as far as variables are known."""
+    stage = model.stage_of(position)
+    assert stage is not None
+    found = []
+    for earlier in stage.positions:
+        node, state = model.file.instruction(earlier), model.before(earlier)
+        if earlier < position and node.keyword == "ENV":
+            text = " ".join(pair.value or "" for pair in node.pairs if pair.name == "PATH")
+            for name in set(re.findall(r"\$\{?(\w+)", text)) - {"PATH"}:
+                text = re.sub(rf"\$(\{{{name}\}}|{name}\b)", state.lookup(name) or f"${name}", text)
+            found.append(text)
+    return found
