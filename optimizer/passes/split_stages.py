@@ -30,7 +30,10 @@ class SplitStages(Pass):
         Python: installs packages into a virtual environment in a build stage and copies that into the slim image of
         the same Python, with the runtime libraries of the ``-dev`` packages that were installed. Node: builds and
         installs in build stages and copies ``node_modules`` without development dependencies and what the build made into
-        the slim image of the same Node.
+        the slim image of the same Node. Go: copies the program onto a distroless image, static where no source needs C.
+        C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same Debian,
+        with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version. Rust:
+        copies the program onto a distroless or slim image.
 
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and
@@ -48,7 +51,7 @@ class SplitStages(Pass):
     """
 
     name = "split-stages"
-    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.USER, Fact.COPIES, Fact.RUNS})
+    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.WORKDIR, Fact.USER, Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
             'FROM python:3.12-bookworm\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n'
