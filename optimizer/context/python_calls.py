@@ -31,6 +31,7 @@ _OPEN = {
     "open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open", "aiofiles.open", "tarfile.open", "anyio.open_file",
     "zipfile.ZipFile", "gzip.GzipFile", "h5py.File", "shelve.open", "dbm.open", "builtins.open",
 }  # fmt: skip
+_OPEN_MODES = {"shelve.open": "c"}  # where the default is not to read
 # Positions of arguments that are paths: written files, written folders, read files.
 _WRITTEN = {
     **{f"os.{name}": (0,) for name in ("remove", "unlink", "truncate", "mkfifo", "mknod", "chmod", "utime", "rmdir")},
@@ -162,7 +163,7 @@ def _read_call(call: _Call) -> None:
         if argument is not None and not _is_interpreter(call.module, argument.value, call.scope):
             call.add_program(call.argument(position, keyword) or UNKNOWN, shell)
     elif name in _OPEN:
-        mode = call.argument(1, "mode") or call.argument(1, "flag") or ("r",)
+        mode = call.argument(1, "mode") or call.argument(1, "flag") or (_OPEN_MODES.get(name, "r"),)
         _open(call, call.argument(0, "file") or call.argument(0, "filename") or UNKNOWN, mode)
     elif name == "os.open":
         flags = call.module.tree.code_for_node(call.arguments[1].value) if len(call.arguments) > 1 else "O_WRONLY"

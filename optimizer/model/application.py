@@ -33,6 +33,7 @@ from optimizer.model.start import Start, healthcheck_of, start_of
 
 _SOURCES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _ROUTES = re.compile(r"(src/)?((pages|app)/.*\.([jt]sx?)|(middleware|instrumentation)\.[jt]s)$")
+_STORE = re.compile(r"""["']((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|pid))["']""")
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
 
 
@@ -138,6 +139,7 @@ class _Gatherer:
             language = self.start.language
             what = f"is in {language}, whose source is not read" if language else "is not known"
             self.unknown.add(Unknown("program", "", f"the program {what}"))
+        self._stores()
         self.programs |= {*self.start.programs, *(health.programs if health is not None else ())}
         self._ports()
         for path in (*self.files, *self.start.scripts):
@@ -188,6 +190,14 @@ class _Gatherer:
                 self._uses(places, (), entries, (entry,))
         if self.django is not None:
             self._settings(self.django, entries)
+
+    def _stores(self) -> None:
+        """Names of databases, logs and the like in the source count as written, whatever library they are handed to."""
+        known = {posixpath.basename(used.path) for used in (*self.written, *self.read)}
+        for file in self.files:
+            for name in _STORE.findall(self.context.read_text(file) or ""):
+                if posixpath.basename(name) not in known:
+                    self._uses([Place("absolute" if name.startswith("/") else "cwd", posixpath.normpath(name))], (), [], (file,))
 
     def _settings(self, settings: DjangoSettings, entries: list[str]) -> None:
         databases = [database.place for database in settings.databases]

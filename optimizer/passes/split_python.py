@@ -208,6 +208,7 @@ def _change(
     name = stage_name(model)
     folder = plan.venv or VENV
     written = file.instruction(stage.position).value.split()[0]
+    uses_pip = "pip" in application.modules or any(p.startswith("pip") for p in application.programs)
     packages = [plan.system.written.get(p, p) for p in with_certificates(system.kept, stage.image, runtime)]
     options = install_options(packages, plan.system.options)
     paths = [line(model, stage, "ENV", f"PATH={folder}/bin:$PATH")] if plan.venv is None else []
@@ -225,10 +226,12 @@ def _change(
     if not install:
         replaced.update({p: [] for p in plan.sources if "/etc/apt" in file.instruction(p).value})
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-    nodes = [*_build_stage(model, stage, plan, name, written), Blank(file.newline), from_line(model, stage, reference, stage.name)]
+    nodes = [*_build_stage(model, stage, plan, name, written, uses_pip), Blank(file.newline), from_line(model, stage, reference, stage.name)]
     nodes += body_nodes(file, stage, end, replaced)
     entries = quote_names(application.start.entries) or "a package"
     evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]
+    if plan.venv is None and not uses_pip:
+        evidence.append("the program does not use pip, which the environment need not carry")
     if system.dropped:
         evidence.append(f"only building needs {quote_names(system.dropped)}")
     if system.kept:
@@ -241,7 +244,7 @@ def _change(
     )
 
 
-def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str) -> list[Node]:
+def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str, uses_pip: bool) -> list[Node]:
     file = model.file
     compiles = any(build_only(p, "apt") for p in plan.system.packages)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
@@ -267,6 +270,8 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
             made = True
         else:
             build.extend(spaced(file, position, nodes) if len(build) > 1 else nodes)
+        if plan.venv is None and position == plan.pip[-1] and not uses_pip:
+            build.append(line(model, stage, "RUN", "pip uninstall -y pip"))  # 15 MB, and the runtime image has its own
     return build
 
 

@@ -58,7 +58,7 @@ class SplitStages(Pass):
             'COPY . .\nCMD ["python", "app.py"]\n',
             "FROM python:3.12-bookworm AS build\nWORKDIR /app\nRUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\n"
             "COPY requirements.txt .\n"
-            "RUN pip install -r requirements.txt\n\nFROM python:3.12-slim-bookworm\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
+            "RUN pip install -r requirements.txt\nRUN pip uninstall -y pip\n\nFROM python:3.12-slim-bookworm\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
             'ENV PATH=/opt/venv/bin:$PATH\nCOPY . .\nCMD ["python", "app.py"]\n',
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
         ),
