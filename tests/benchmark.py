@@ -83,8 +83,9 @@ def main() -> None:
             (small / "Dockerfile").write_bytes(SMALL)
             times.append(timed([sys.executable, "-m", "optimizer", "fix", "--quiet", "Dockerfile"], small))
     for name, seconds in best.items():
-        print(f"{name:6} {len(sources)} files in {seconds:6.2f} s, {seconds / len(sources) * 1000:6.2f} ms a file, {changed[name]} rewritten;", end=" ")
-        print(f"BuildKit rejects {rejected[name]} of the results")
+        each = seconds / len(sources) * 1000
+        outcome = f"{changed[name]} rewritten, BuildKit rejects {rejected[name]} of the results"
+        print(f"{name:6} {len(sources)} files in {seconds:6.2f} s, {each:6.2f} ms a file; {outcome}")
     if "tally" in best:
         print(f"dopt is {best['tally'] / best['dopt']:.1f} times as fast")
     print(f"one small file from start to exit: {min(times):.3f} s at best, {sorted(times)[len(times) // 2]:.3f} s in the middle")

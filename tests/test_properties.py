@@ -12,19 +12,25 @@ import optimizer
 from optimizer.engine import Options
 
 RUNS = (
-    "apt-get update", "apt-get update && apt-get install -y curl", "apt-get install -y git", "cd /tmp && touch a", "export A=1", "umask 077; mkdir /x",
-    "pip install flask", "pip install -r requirements.txt", "npm ci", "npm install -g pm2", "apk add --update curl", "yum install -y make",
-    "set -e; a || true", "false || echo no", "service x start", "echo $? $$", "for i in 1 2; do echo $i; done", "rm -rf /var/lib/apt/lists/*",
-    "mkdir -p /a \\\n    # why\n    && touch /a/b", "<<EOF\nset -e\napt-get update\nEOF", "cat <<A <<B\n1\nA\n2\nB", '["a", "b"]', "--mount=type=cache,target=/root/.cache pip install x",
-    "curl https://x | bash -", "make", "make && make install", "(cd a; b) &", "a 'b\n", "x() { y; }; x", "conda install -y a", "yarn install",
+    "apt-get update", "apt-get update && apt-get install -y curl", "apt-get install -y git", "cd /tmp && touch a", "export A=1",
+    "umask 077; mkdir /x", "pip install flask", "pip install -r requirements.txt", "npm ci", "npm install -g pm2",
+    "apk add --update curl", "yum install -y make", "set -e; a || true", "false || echo no", "service x start", "echo $? $$",
+    "for i in 1 2; do echo $i; done", "rm -rf /var/lib/apt/lists/*", "mkdir -p /a \\\n    # why\n    && touch /a/b",
+    "<<EOF\nset -e\napt-get update\nEOF", "cat <<A <<B\n1\nA\n2\nB", '["a", "b"]',
+    "--mount=type=cache,target=/root/.cache pip install x", "curl https://x | bash -", "make", "make && make install", "(cd a; b) &",
+    "a 'b\n", "x() { y; }; x", "conda install -y a", "yarn install",
 )  # fmt: skip
 LINES = (
-    "USER app", "WORKDIR /app", "WORKDIR sub", "ENV A=1 B=2", "ENV A 1", "ARG V=1", "ARG V", "COPY . .", "COPY requirements.txt ./", "ADD x.tar.gz /", "COPY . /app",
-    "COPY --from=build /app /app", "COPY --chown=1:1 a b c/", "EXPOSE 80", "VOLUME /data", "LABEL a=b", "MAINTAINER me", "ONBUILD RUN make", "STOPSIGNAL 9",
-    'SHELL ["/bin/bash", "-c"]', 'CMD ["python", "app.py"]', "CMD python app.py", 'ENTRYPOINT ["./run.sh"]', "HEALTHCHECK CMD curl -f http://localhost", "# a comment",
-    "# dopt: ignore[merge-runs]", "# hadolint ignore=DL3008", "", "   ",
+    "USER app", "WORKDIR /app", "WORKDIR sub", "ENV A=1 B=2", "ENV A 1", "ARG V=1", "ARG V", "COPY . .", "COPY requirements.txt ./",
+    "ADD x.tar.gz /", "COPY . /app", "COPY --from=build /app /app", "COPY --chown=1:1 a b c/", "EXPOSE 80", "VOLUME /data", "LABEL a=b",
+    "MAINTAINER me", "ONBUILD RUN make", "STOPSIGNAL 9", 'SHELL ["/bin/bash", "-c"]', 'CMD ["python", "app.py"]', "CMD python app.py",
+    'ENTRYPOINT ["./run.sh"]', "HEALTHCHECK CMD curl -f http://localhost", "# a comment", "# dopt: ignore[merge-runs]",
+    "# hadolint ignore=DL3008", "", "   ",
 )  # fmt: skip
-FROMS = ("FROM debian:bookworm", "FROM python:3.12 AS build", "FROM python:3.12-slim", "FROM node:20", "from alpine as build", "FROM build", "FROM scratch", "FROM $BASE", "FROM golang:1.22")
+FROMS = (
+    "FROM debian:bookworm", "FROM python:3.12 AS build", "FROM python:3.12-slim", "FROM node:20", "from alpine as build", "FROM build",
+    "FROM scratch", "FROM $BASE", "FROM golang:1.22",
+)  # fmt: skip
 
 
 @st.composite

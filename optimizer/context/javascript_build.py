@@ -13,8 +13,8 @@ from optimizer.syntax.shell import parse_script
 
 # Commands that write nothing that ships, or only into what other commands made.
 _NO_OUTPUT = frozenset({
-    "echo", "rm", "rimraf", "del-cli", "mkdir", "mkdirp", "eslint", "prettier", "jest", "vitest", "mocha", "true", "cd", "exit", "test", "stylelint",
-    "tslint", "shx", "chmod", "sleep", "time", "biome", "ls",
+    "echo", "rm", "rimraf", "del-cli", "mkdir", "mkdirp", "eslint", "prettier", "jest", "vitest", "mocha", "true", "cd", "exit", "test",
+    "stylelint", "tslint", "shx", "chmod", "sleep", "time", "biome", "ls",
 })  # fmt: skip
 # Tools and the folder that they write by default. Source: each tool's documentation of its build command.
 _DEFAULTS = {

@@ -73,7 +73,8 @@ def runtime_packages(dev: str, release: str | None) -> tuple[str, ...] | None:
 
     `release` is a code name such as ``bookworm``. With `None` the answer is that of all releases the table has, if it is the
     same; libraries that trixie renamed for 64-bit time count under their old name, which the new ones provide
-    (https://wiki.debian.org/ReleaseGoals/64bit-time). ``()`` means that nothing is needed (headers only); `None` means unknown: another package, another release.
+    (https://wiki.debian.org/ReleaseGoals/64bit-time). ``()`` means that nothing is needed (headers only); `None` means
+    unknown: another package, another release.
     """
     line = _line("debian_runtime.txt", plain_name(dev))
     if line is None:

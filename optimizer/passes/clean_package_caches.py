@@ -10,11 +10,11 @@ from optimizer.ecosystems import Action, Cache, Call, ecosystem, read_call, unwr
 from optimizer.model import Model, Stage, mounts
 from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.cache_options import option_unknown, with_option, without_updates
-from optimizer.passes.cache_readers import RPM, covers, later_reader, names_folder
-from optimizer.passes.continuation import run_style
-from optimizer.passes.purposes import calls_of, fetches_repository
-from optimizer.passes.shells import posix_shell, windows
+from optimizer.passes.caches.options import option_unknown, with_option, without_updates
+from optimizer.passes.caches.readers import RPM, covers, later_reader, names_folder
+from optimizer.passes.runs.continuation import run_style
+from optimizer.passes.runs.purposes import calls_of, fetches_repository
+from optimizer.passes.runs.shells import posix_shell, windows
 from optimizer.passes.text import line_end_of
 from optimizer.syntax import Comment, Instruction
 from optimizer.syntax.shell import Command, Script

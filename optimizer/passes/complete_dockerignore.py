@@ -31,7 +31,9 @@ _LEFTOVERS = (
 )
 _READS_GIT = re.compile(r"\bgit\b|setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|buildvcs|dunamai|vcs\.revision|git-commit-id|GitVersion")
 _DOCKERFILE = re.compile(r"((Dockerfile|Containerfile)(\..+)?|.+\.(Dockerfile|Containerfile))$", re.I)
-_VERSION_FILES = frozenset({"pyproject.toml", "setup.py", "setup.cfg", "package.json", "pom.xml", "build.gradle", "Makefile", "Cargo.toml", "build.rs"})
+_VERSION_FILES = frozenset({
+    "pyproject.toml", "setup.py", "setup.cfg", "package.json", "pom.xml", "build.gradle", "Makefile", "Cargo.toml", "build.rs",
+})  # fmt: skip
 _COMMANDS = frozenset({"RUN", "ONBUILD", "CMD", "ENTRYPOINT"})
 
 

@@ -75,7 +75,7 @@ class InsertUser(Pass):
         if reason is not None:
             yield Refusal(reason, command)
             return
-        from optimizer.passes.user_steps import user_steps  # heavy: it reads the program
+        from optimizer.passes.account.steps import user_steps  # heavy: it reads the program
 
         yield user_steps(model, stage, command)
 

@@ -10,10 +10,10 @@ from optimizer.model import Model, Stage
 from optimizer.model.model import mounts
 from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
-from optimizer.passes.continuation import run_style
-from optimizer.passes.leaks import leak
-from optimizer.passes.purposes import Purpose, fetches_index_for, purpose_of
-from optimizer.passes.shells import posix_shell, reads_startup_files, script_of, top_commands, windows
+from optimizer.passes.runs.continuation import run_style
+from optimizer.passes.runs.leaks import leak
+from optimizer.passes.runs.purposes import Purpose, fetches_index_for, purpose_of
+from optimizer.passes.runs.shells import posix_shell, reads_startup_files, script_of, top_commands, windows
 from optimizer.passes.text import line_end_of
 from optimizer.syntax import Comment, Dockerfile, Instruction
 from optimizer.syntax.nodes import Node

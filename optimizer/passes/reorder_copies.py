@@ -12,7 +12,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
 from optimizer.model.reads import CannotTell, Reads, reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.steps import Step, changes_shell, steps_of
+from optimizer.passes.split.steps import Step, changes_shell, steps_of
 from optimizer.passes.text import indent_of, keyword_like, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Instruction, Node
 

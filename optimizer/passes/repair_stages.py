@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.pip import project_name
+from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.model.reads import CannotTell, reads
@@ -49,8 +50,9 @@ class RepairStages(Pass):
         Rewrites(
             "FROM python:3.12-slim AS build\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n\n"
             'FROM python:3.12-slim\nWORKDIR /app\nCOPY --from=build /app /app\nCMD ["gunicorn", "app:app"]\n',
-            "FROM python:3.12-slim AS build\nWORKDIR /app\nCOPY requirements.txt .\nRUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\n"
-            "RUN pip install -r requirements.txt\nCOPY . .\n\nFROM python:3.12-slim\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
+            "FROM python:3.12-slim AS build\nWORKDIR /app\nCOPY requirements.txt .\n"
+            "RUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\nRUN pip install -r requirements.txt\nCOPY . .\n\n"
+            "FROM python:3.12-slim\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
             'ENV PATH=/opt/venv/bin:$PATH\nCOPY --from=build /app /app\nCMD ["gunicorn", "app:app"]\n',
             files=(("requirements.txt", "flask==3.0.3\ngunicorn==23.0.0\n"), ("app.py", "import flask\napp = flask.Flask(__name__)\n")),
         ),
@@ -151,10 +153,14 @@ def _repair(model: Model, stage: Stage, builder: Stage, missing: _Missing) -> It
             yield from _commands_alone(model, stage, builder, copies, missing)
         return
     one, other = builder.image, stage.image
-    if one is None or other is None or (one.family, one.version, one.distribution, one.libc) != (other.family, other.version, other.distribution, other.libc):
+    if one is None or other is None or _python_of(one) != _python_of(other):
         yield Refusal("not repaired: the packages are installed for another Python than the one that runs", stage.position)
         return
     yield _venv(model, stage, builder, copies, missing, brings if user_install else None)
+
+
+def _python_of(image: BaseImage) -> tuple[str | None, ...]:
+    return image.family, image.version, image.distribution, image.libc
 
 
 def _evidence(missing: _Missing, builder: Stage) -> tuple[str, ...]:

@@ -13,12 +13,12 @@ def splitters() -> tuple[Callable[[Model, Stage], Change | None], ...]:
 
     They are imported when there is a stage to look at: they read evidence with heavy libraries.
     """
-    from optimizer.passes.split_go import split_go
-    from optimizer.passes.split_java import split_java
-    from optimizer.passes.split_native import split_native
-    from optimizer.passes.split_node import split_node
-    from optimizer.passes.split_python import split_python
-    from optimizer.passes.split_rust import split_rust
+    from optimizer.passes.split.go import split_go
+    from optimizer.passes.split.java import split_java
+    from optimizer.passes.split.native import split_native
+    from optimizer.passes.split.node import split_node
+    from optimizer.passes.split.python import split_python
+    from optimizer.passes.split.rust import split_rust
 
     return (split_python, split_node, split_go, split_native, split_java, split_rust)
 
@@ -58,7 +58,8 @@ class SplitStages(Pass):
             'COPY . .\nCMD ["python", "app.py"]\n',
             "FROM python:3.12-bookworm AS build\nWORKDIR /app\nRUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\n"
             "COPY requirements.txt .\n"
-            "RUN pip install -r requirements.txt\nRUN pip uninstall -y pip\n\nFROM python:3.12-slim-bookworm\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
+            "RUN pip install -r requirements.txt\nRUN pip uninstall -y pip\n\n"
+            "FROM python:3.12-slim-bookworm\nWORKDIR /app\nCOPY --from=build /opt/venv /opt/venv\n"
             'ENV PATH=/opt/venv/bin:$PATH\nCOPY . .\nCMD ["python", "app.py"]\n',
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
         ),
@@ -75,7 +76,7 @@ class SplitStages(Pass):
         stage = model.final
         if model.dependants(stage) or stage.base is not None or stage.image is None:
             return
-        from optimizer.passes.splitting import Refused, renumbered
+        from optimizer.passes.split.shared import Refused, renumbered
 
         if renumbered(model, stage):
             return

@@ -11,8 +11,6 @@ from optimizer.report.style import Paint
 from optimizer.verify.bisect import Dropped
 from optimizer.verify.verdict import Difference, Figures, Verdict
 
-SHOWN = 12  # expected differences that the terminal shows; JSON and the page have them all
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -70,7 +68,7 @@ def proof_lines(checked: Checked, paint: Paint, *, verbose: bool = False) -> Ite
     Args:
         checked: What was found out.
         paint: Colours.
-        verbose: Whether all expected differences are told, too.
+        verbose: Whether every expected difference is told, and not one for each reason.
     """
     verdict = checked.verdict
     if verdict is None:
@@ -118,11 +116,15 @@ def _differences(differences: tuple[Difference, ...], paint: Paint, *, verbose: 
     yield f"  {len(unexpected)} unexpected and {len(expected)} expected differences of configuration and files"
     for each in unexpected:
         yield f"    {paint('unexpected', fg='red')} {each}"
-    shown = expected if verbose else expected[:SHOWN]
-    for each in shown:
-        yield paint(f"    {each} ({each.expected})", dim=True)
-    if len(shown) < len(expected):
-        yield paint(f"    and {len(expected) - len(shown)} more (-v lists them)", dim=True)
+    if verbose:
+        yield from (paint(f"    {each} ({each.expected})", dim=True) for each in expected)
+        return
+    reasons: dict[str, list[Difference]] = {}
+    for each in expected:
+        reasons.setdefault(each.expected, []).append(each)
+    for reason, those in reasons.items():
+        more = sum(each.count for each in those[1:])
+        yield paint(f"    {reason}: {those[0]}" + (f", and {more} more" if more else ""), dim=True)
 
 
 def proof_values(all_checked: Iterable[Checked]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Prover:
 
     def _image(self, what: str, source: Source, *, cached: bool) -> tuple[Image, float]:
         progress = self.workspace.progress
-        progress.begin(f"building {what}" + ("" if cached else ", without a cache"))
+        progress.begin(f"building {what.replace('-', ' ')}" + ("" if cached else ", without a cache"))
         seconds = self._run_build(what, source, self.settings.context, cached=cached)
         image = self.workspace.engine.image(self.workspace.tag(what))
         progress.clear()
@@ -253,6 +253,8 @@ class Prover:
     def _smoked_before(self) -> tuple[Outcome, bool]:
         self.workspace.progress.begin("smoke test of before")
         first = self._test(self._first.image)
+        if first.unusable and first.how != "HEALTHCHECK":  # a mistyped command must not pass for a test that always failed
+            raise CannotTell(f"the test that {first.how} names cannot be run: {first.said}")
         stable = True
         if first.code is not None:  # it ends by itself: is what it writes the same every time?
             stable = comparable(first.output) == comparable(self._test(self._first.image).output)

@@ -46,6 +46,7 @@ class Outcome:
         said: What happened, in a few words.
         code: The exit code of a container that ended by itself, None for one that stays up or where a test decides.
         output: What that container wrote.
+        unusable: Whether the test itself could not be run: a shell's or an engine's exit codes for a program that is not there.
     """
 
     how: str
@@ -53,6 +54,7 @@ class Outcome:
     said: str
     code: int | None = None
     output: str = ""
+    unusable: bool = False
 
 
 def smoke_test(engine: Engine, image: Image, run: str, smoke: Smoke) -> Outcome:
@@ -104,6 +106,13 @@ def _shown(outcome: Outcome) -> str:
     return next((line.strip()[:200] for line in reversed(outcome.output.splitlines()) if line.strip()), "")
 
 
+def _reason(done: Done) -> str:
+    """Why an engine does not start a container, without the container's name, which is another each time."""
+    lines = [line.strip() for line in done.output.splitlines() if line.strip()]
+    said = next((line for line in lines if "rror" in line), lines[-1] if lines else "no reason given")
+    return _NOISE.sub("#", said)[:300]
+
+
 def _on_host(image: Image, command: str, limit: float) -> Outcome:
     words = shlex.split(command)
     program = shutil.which(words[0]) if len(words) == 1 else None
@@ -130,7 +139,7 @@ def _in_container(engine: Engine, image: Image, run: str, smoke: Smoke) -> Outco
     try:
         started = engine.start(container)
         if started.code != 0:
-            return Outcome(how, False, f"does not start: {started.last_line}", 127)
+            return Outcome(how, False, f"does not start ({_reason(started)})", 127)
         if test is None:
             return _watched(engine, container, how)
         return _tried(engine, image, container, run, how, test, smoke)
@@ -173,7 +182,7 @@ def _alone(engine: Engine, image: Image, run: str, test: list[str], limit: float
     try:
         started = engine.start(container)
         if started.code != 0:
-            return Outcome("--smoke-in", False, f"does not start: {started.last_line}")
+            return Outcome("--smoke-in", False, f"does not start ({_reason(started)})")
         deadline = time.monotonic() + limit
         while (state := engine.state(container))[0]:
             if time.monotonic() > deadline:
@@ -187,7 +196,8 @@ def _alone(engine: Engine, image: Image, run: str, test: list[str], limit: float
 def _tested(how: str, done: Done) -> Outcome:
     if done.code == 0:
         return Outcome(how, True, "passes")
-    return Outcome(how, False, f"exit code {done.code}" + (f", {done.last_line[:300]}" if done.last_line else ""))
+    said = f"exit code {done.code}" + (f", {done.last_line[:300]}" if done.last_line else "")
+    return Outcome(how, False, said, unusable=done.code in (126, 127))
 
 
 def _health_command(config: dict[str, Any]) -> list[str] | None:

@@ -110,7 +110,8 @@ def test_a_crash_is_a_line_and_the_file_stays(dopt, put, monkeypatch, arguments,
 def test_a_write_protected_file(dopt, put, monkeypatch):
     bad, good = put("a.Dockerfile", CHANGES), put("b.Dockerfile", CHANGES)
     allowed = os.access
-    monkeypatch.setattr(files.os, "access", lambda path, mode: Path(path).name != "a.Dockerfile" and allowed(path, mode))
+    protected = (Path("a.Dockerfile").name, os.W_OK)
+    monkeypatch.setattr(files.os, "access", lambda path, mode: (Path(path).name, mode) != protected and allowed(path, mode))
     result = dopt("fix")
     assert (result.exit_code, result.stderr) == (2, "a.Dockerfile: write-protected\n")
     assert (bad.read_bytes(), good.read_bytes()) == (CHANGES, CHANGED)

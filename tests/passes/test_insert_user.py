@@ -10,7 +10,7 @@ from optimizer.context import BuildContext
 from optimizer.engine.result import Options, Result
 from optimizer.engine.run import run
 from optimizer.model import Model
-from optimizer.passes.accounts import Account, account_for
+from optimizer.passes.account.accounts import Account, account_for
 from optimizer.passes.insert_user import InsertUser
 from optimizer.syntax import parse
 

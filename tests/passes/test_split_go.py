@@ -12,8 +12,8 @@ from optimizer.knowledge.go_modules import go_needs
 from optimizer.model import Model
 from optimizer.model.go_builds import go_builds
 from optimizer.passes.base import Change
-from optimizer.passes.split_go import split_go
-from optimizer.passes.splitting import Refused
+from optimizer.passes.split.go import split_go
+from optimizer.passes.split.shared import Refused
 from optimizer.syntax import parse
 
 MODULE = "module example.org/tool/v2\n\ngo 1.21\n"

@@ -12,8 +12,8 @@ from optimizer.knowledge.native_libraries import brings, development_packages, i
 from optimizer.model import Model
 from optimizer.model.native_build import NativeBuild, native_build
 from optimizer.passes.base import Change
-from optimizer.passes.split_native import split_native
-from optimizer.passes.splitting import Refused
+from optimizer.passes.split.native import split_native
+from optimizer.passes.split.shared import Refused
 from optimizer.syntax import parse
 
 HELLO = '#include <stdio.h>\n\nint main(void)\n{\n    puts("hello");\n    return 0;\n}\n'

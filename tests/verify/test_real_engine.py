@@ -102,6 +102,25 @@ def test_an_interrupt_leaves_nothing(small: Path, temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
+def test_a_test_that_is_not_there_is_no_test(small: Path) -> None:
+    for option in ("--smoke", "--smoke-in"):
+        process = start(small, "fix", "--verify", "--no-measure", option, "./no-such-program", "Dockerfile")
+        _, errors = process.communicate()
+        assert (process.returncode, f"the test that {option} names cannot be run" in errors) == (2, True), errors
+
+
+def test_values_are_not_printed(small: Path) -> None:
+    file = small / "Dockerfile"
+    file.write_text(file.read_text().replace("RUN mkdir /a\n", "ARG TOKEN\nENV SEEN=$TOKEN\nRUN mkdir /a && echo $TOKEN > /token\n"))
+    (small / "After").write_text(file.read_text().replace("SEEN=$TOKEN", "SEEN=x$TOKEN").replace("/token", "/$TOKEN"))
+    arguments = ("verify", "-v", "--no-measure", "--build-arg", "TOKEN=hunter22", "--json", "j", "--html", "h", "Dockerfile", "After")
+    process = start(small, *arguments)
+    output, errors = process.communicate()
+    assert process.returncode == 1
+    assert "Env SEEN changed: *** → x***" in output
+    assert "hunter22" not in output + errors + (small / "j").read_text() + (small / "h").read_text()
+
+
 @pytest.mark.parametrize(
     ("after", "code", "said"),
     [

@@ -11,7 +11,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.launch import SHELLS
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.start import Started, healthcheck_of, start_of
-from optimizer.passes.splitting import Refused
+from optimizer.passes.split.shared import Refused
 from optimizer.syntax import Instruction
 
 _COMMON_PATH = frozenset({"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"})

@@ -14,12 +14,12 @@ from optimizer.model import Model, Stage
 from optimizer.model.go_builds import GoBuild, go_builds
 from optimizer.model.paths import context_path
 from optimizer.passes.base import Change
-from optimizer.passes.compiled import Split, account_steps, assemble, check_owner, copy_line, has_user, is_below, is_root
-from optimizer.passes.go_compile import build_variable, edited_builds, program_variables
-from optimizer.passes.go_files import FilesRead, files_read
-from optimizer.passes.go_project import GoProject
-from optimizer.passes.splitting import Refused, apt_install, installs_of, line, packages_for, sort_packages, stage_name
-from optimizer.passes.started import starting
+from optimizer.passes.split.compiled import Split, account_steps, assemble, check_owner, copy_line, has_user, is_below, is_root
+from optimizer.passes.split.go_compile import build_variable, edited_builds, program_variables
+from optimizer.passes.split.go_files import FilesRead, files_read
+from optimizer.passes.split.go_project import GoProject
+from optimizer.passes.split.shared import Refused, apt_install, installs_of, line, packages_for, sort_packages, stage_name
+from optimizer.passes.split.started import starting
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
 

@@ -6,7 +6,7 @@ import re
 
 from optimizer.model.go_builds import GoBuild
 from optimizer.model.model import mounts
-from optimizer.passes.go_project import GoProject
+from optimizer.passes.split.go_project import GoProject
 from optimizer.passes.text import keyword_like, line_end_of
 from optimizer.syntax import Directive, Instruction, Node
 

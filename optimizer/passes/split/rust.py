@@ -18,7 +18,7 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.paths import context_path
 from optimizer.passes.base import Change
-from optimizer.passes.compiled import (
+from optimizer.passes.split.compiled import (
     Split,
     Starting,
     account_steps,
@@ -31,8 +31,8 @@ from optimizer.passes.compiled import (
     outermost,
     starting,
 )
-from optimizer.passes.project_data import in_folders, made_folders, present_data, strange_command
-from optimizer.passes.splitting import Refused, apt_install, packages_for, sort_packages, stage_name
+from optimizer.passes.split.project_data import in_folders, made_folders, present_data, strange_command
+from optimizer.passes.split.shared import Refused, apt_install, packages_for, sort_packages, stage_name
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
 

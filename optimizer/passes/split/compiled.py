@@ -11,8 +11,8 @@ from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.model.paths import image_path
-from optimizer.passes.splitting import Refused, body_nodes, from_line, line, with_lead
-from optimizer.passes.started import Starting, starting
+from optimizer.passes.split.shared import Refused, body_nodes, from_line, line, with_lead
+from optimizer.passes.split.started import Starting, starting
 from optimizer.passes.text import keyword_like, line_end_of
 from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node, Pair
 

@@ -15,8 +15,8 @@ from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
 from optimizer.model.effects import ROOT_MODULES, root_calls
 from optimizer.model.go_builds import GoBuild
-from optimizer.passes.compiled import exposed_ports
-from optimizer.passes.started import Starting
+from optimizer.passes.split.compiled import exposed_ports
+from optimizer.passes.split.started import Starting
 
 # Commands of a build whose effect on files is followed, or is none beside the program.
 _KNOWN = frozenset({

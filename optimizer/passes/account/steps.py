@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.paths import is_folder
-from optimizer.passes.account_place import Gap, gap_above_source, keeps_owner, lost_behind, neighbour_above, volume_over
-from optimizer.passes.accounts import Account, account_for
-from optimizer.passes.base import Change, Refusal
-from optimizer.passes.continuation import run_style
-from optimizer.passes.ownership import Ownership, ownership_for
-from optimizer.passes.rights import (
+from optimizer.passes.account.accounts import Account, account_for
+from optimizer.passes.account.ownership import Ownership, ownership_for
+from optimizer.passes.account.place import Gap, gap_above_source, keeps_owner, lost_behind, neighbour_above, volume_over
+from optimizer.passes.account.rights import (
     closed_to_others,
     kept_at_home,
     service_of,
     unclear_program,
 )
-from optimizer.passes.shells import posix_shell
+from optimizer.passes.base import Change, Refusal
+from optimizer.passes.runs.continuation import run_style
+from optimizer.passes.runs.shells import posix_shell
 from optimizer.passes.text import indent_of, instruction_like, keyword_like, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
 

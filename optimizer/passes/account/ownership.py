@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, Used
 from optimizer.model.paths import Placement, context_path, is_folder, origin_of, placements
-from optimizer.passes.account_place import run_keeps, within
-from optimizer.passes.accounts import Account
-from optimizer.passes.rights import command_writes, instructions_of, unreadable_files
+from optimizer.passes.account.accounts import Account
+from optimizer.passes.account.place import run_keeps, within
+from optimizer.passes.account.rights import command_writes, instructions_of, unreadable_files
 
 _WRITABLE = ("/tmp", "/var/tmp", "/dev", "/proc")
 _SYSTEM = (

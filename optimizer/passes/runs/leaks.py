@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from optimizer.ecosystems import Action, read_call, unwrapped
-from optimizer.passes.shells import (
+from optimizer.passes.runs.shells import (
     STATEFUL,
     loop_variables,
     mentions_variable,

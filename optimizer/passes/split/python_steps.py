@@ -14,8 +14,8 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.reads import CannotTell, InstallsProject, reads
 from optimizer.model.state import State
-from optimizer.passes.splitting import Refused, installs_of
-from optimizer.passes.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
+from optimizer.passes.split.shared import Refused, installs_of
+from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.syntax import Instruction, Node
 
 # Variables that only the running program reads.

@@ -19,9 +19,9 @@ from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.launch import LANGUAGES
 from optimizer.model.start import Started
 from optimizer.passes.base import Change
-from optimizer.passes.node_commands import BINS, as_ci, production_install, project_install
-from optimizer.passes.node_steps import Plan, copied_files, sort_instructions
-from optimizer.passes.splitting import (
+from optimizer.passes.split.node_commands import BINS, as_ci, production_install, project_install
+from optimizer.passes.split.node_steps import Plan, copied_files, sort_instructions
+from optimizer.passes.split.shared import (
     Refused,
     SystemPackages,
     apt_install,
@@ -38,7 +38,7 @@ from optimizer.passes.splitting import (
     with_certificates,
     with_lead,
 )
-from optimizer.passes.steps import steps_of
+from optimizer.passes.split.steps import steps_of
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Instruction, Node
 

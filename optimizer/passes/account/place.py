@@ -16,8 +16,8 @@ from optimizer.ecosystems import SYSTEM, Action, read_call
 from optimizer.model import Model, Stage, State, mounts
 from optimizer.model.application import Application
 from optimizer.model.paths import Placement, is_folder, placements
-from optimizer.passes.rights import instructions_of
-from optimizer.passes.shells import posix_shell, script_of
+from optimizer.passes.account.rights import instructions_of
+from optimizer.passes.runs.shells import posix_shell, script_of
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from optimizer.context.golang import GoModule, go_literals
 from optimizer.model.paths import context_path
-from optimizer.passes.compiled import copied_elsewhere, data_files, in_system, is_below, outermost
-from optimizer.passes.go_project import GoProject
-from optimizer.passes.splitting import Refused
+from optimizer.passes.split.compiled import copied_elsewhere, data_files, in_system, is_below, outermost
+from optimizer.passes.split.go_project import GoProject
+from optimizer.passes.split.shared import Refused
 
 
 @dataclass(frozen=True)

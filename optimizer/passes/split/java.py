@@ -14,7 +14,7 @@ from optimizer.knowledge.twins import java_runtimes, runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
 from optimizer.passes.base import Change
-from optimizer.passes.compiled import (
+from optimizer.passes.split.compiled import (
     Split,
     account_steps,
     assemble,
@@ -25,9 +25,9 @@ from optimizer.passes.compiled import (
     is_root,
     outermost,
 )
-from optimizer.passes.java_start import JavaStart, java_start
-from optimizer.passes.project_data import in_folders, made_folders, present_data, strange_command
-from optimizer.passes.splitting import Refused, apt_install, packages_for, reference_text, sort_packages, stage_name
+from optimizer.passes.split.java_start import JavaStart, java_start
+from optimizer.passes.split.project_data import in_folders, made_folders, present_data, strange_command
+from optimizer.passes.split.shared import Refused, apt_install, packages_for, reference_text, sort_packages, stage_name
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command

@@ -10,7 +10,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.launch import SHELLS
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.start import Started, healthcheck_of, start_of
-from optimizer.passes.splitting import Refused
+from optimizer.passes.split.shared import Refused
 
 # Programs that come with a JDK or a build tool, and not with a JRE.
 _JDK_TOOLS = frozenset({

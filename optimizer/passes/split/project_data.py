@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from optimizer.ecosystems import read_call
 from optimizer.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
-from optimizer.passes.compiled import data_files, in_system, is_below
+from optimizer.passes.split.compiled import data_files, in_system, is_below
 
 
 def present_data(model: Model, stage: Stage, last: int, not_data: re.Pattern[str]) -> tuple[str, ...]:

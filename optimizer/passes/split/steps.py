@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from optimizer.ecosystems import Action, Call, read_call, unwrapped
 from optimizer.model import Model
-from optimizer.passes.splitting import Refused
+from optimizer.passes.split.shared import Refused
 from optimizer.passes.text import indent_of, keyword_like, line_end_of, style_of
 from optimizer.syntax import Dockerfile, Instruction
 from optimizer.syntax.heredocs import is_marker

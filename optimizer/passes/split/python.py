@@ -15,8 +15,8 @@ from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.entries import Files
 from optimizer.passes.base import Change
-from optimizer.passes.python_steps import Plan, sort_instructions
-from optimizer.passes.splitting import (
+from optimizer.passes.split.python_steps import Plan, sort_instructions
+from optimizer.passes.split.shared import (
     IN_SLIM,
     Refused,
     SystemPackages,
@@ -35,7 +35,7 @@ from optimizer.passes.splitting import (
     with_certificates,
     with_lead,
 )
-from optimizer.passes.steps import FILE_COMMANDS
+from optimizer.passes.split.steps import FILE_COMMANDS
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Instruction, Node
 
@@ -226,7 +226,8 @@ def _change(
     if not install:
         replaced.update({p: [] for p in plan.sources if "/etc/apt" in file.instruction(p).value})
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-    nodes = [*_build_stage(model, stage, plan, name, written, uses_pip), Blank(file.newline), from_line(model, stage, reference, stage.name)]
+    nodes = [*_build_stage(model, stage, plan, name, written, uses_pip), Blank(file.newline)]
+    nodes.append(from_line(model, stage, reference, stage.name))
     nodes += body_nodes(file, stage, end, replaced)
     entries = quote_names(application.start.entries) or "a package"
     evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]

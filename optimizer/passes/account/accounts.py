@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optimizer.model import Model, Stage
-from optimizer.passes.rights import instructions_of
+from optimizer.passes.account.rights import instructions_of
 from optimizer.syntax.shell import Command
 
 _OWN_USERS = {"node": "node", "bun": "bun", "dotnet-aspnet": "app", "dotnet-runtime": "app", "dotnet-sdk": "app", "gradle": "gradle"}

@@ -9,9 +9,9 @@ from optimizer.ecosystems import Action, Call
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.reads import CannotTell, reads
-from optimizer.passes.node_commands import MANAGERS, is_global, script_name
-from optimizer.passes.splitting import Refused
-from optimizer.passes.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
+from optimizer.passes.split.node_commands import MANAGERS, is_global, script_name
+from optimizer.passes.split.shared import Refused
+from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.syntax import Node
 
 _CHECKS = re.compile(r"(test|lint|check|typecheck|format)([:-].*)?$")

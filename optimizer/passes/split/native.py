@@ -25,7 +25,7 @@ from optimizer.model.copies import stage_copies
 from optimizer.model.native_build import NativeBuild, native_build
 from optimizer.model.paths import context_path
 from optimizer.passes.base import Change
-from optimizer.passes.compiled import (
+from optimizer.passes.split.compiled import (
     Split,
     account_steps,
     assemble,
@@ -39,8 +39,8 @@ from optimizer.passes.compiled import (
     is_root,
     outermost,
 )
-from optimizer.passes.splitting import Refused, apt_install, installs_of, line, packages_for, reference_text, sort_packages, stage_name
-from optimizer.passes.started import Starting, starting
+from optimizer.passes.split.shared import Refused, apt_install, installs_of, line, packages_for, reference_text, sort_packages, stage_name
+from optimizer.passes.split.started import Starting, starting
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
 

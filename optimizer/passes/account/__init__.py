@@ -1,0 +1,1 @@
+"""The account that a program runs as: who it is, what it must own, where its lines go."""

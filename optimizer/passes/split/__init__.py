@@ -1,0 +1,1 @@
+"""Splitting a stage in two: a module a language, and what they share."""
