@@ -18,9 +18,10 @@ def splitters() -> tuple[Callable[[Model, Stage], Change | None], ...]:
     from optimizer.passes.split.native import split_native
     from optimizer.passes.split.node import split_node
     from optimizer.passes.split.python import split_python
+    from optimizer.passes.split.runtime import slim_runtime
     from optimizer.passes.split.rust import split_rust
 
-    return (split_python, split_node, split_go, split_native, split_java, split_rust)
+    return (split_python, split_node, split_go, split_native, split_java, split_rust, slim_runtime)
 
 
 class SplitStages(Pass):
@@ -33,7 +34,8 @@ class SplitStages(Pass):
         the slim image of the same Node. Go: copies the program onto a distroless image, static where no source needs C.
         C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same Debian,
         with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version. Rust:
-        copies the program onto a distroless or slim image.
+        copies the program onto a distroless or slim image. A runtime stage that only copies from build stages is put
+        on the slim image.
 
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and

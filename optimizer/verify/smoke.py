@@ -182,7 +182,7 @@ def _alone(engine: Engine, image: Image, run: str, test: list[str], limit: float
     try:
         started = engine.start(container)
         if started.code != 0:
-            return Outcome("--smoke-in", False, f"does not start ({_reason(started)})")
+            return Outcome("--smoke-in", False, f"does not start ({_reason(started)})", unusable=True)
         deadline = time.monotonic() + limit
         while (state := engine.state(container))[0]:
             if time.monotonic() > deadline:

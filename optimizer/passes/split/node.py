@@ -75,7 +75,7 @@ def split_node(model: Model, stage: Stage) -> Change | None:
             raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
         package = _package(model, stage, plan)
         outputs = _outputs(model, plan)
-        system = _system_packages(model, plan, package, application, runtime)
+        system = system_packages(model, plan, package, application, runtime)
         development = _drops_development(model, plan, package, application)
     except Refused:
         if image.variant == "slim" and not _has_compilers(model, stage):
@@ -126,7 +126,8 @@ def _outputs(model: Model, plan: Plan) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(found))
 
 
-def _system_packages(model: Model, plan: Plan, package: PackageJson, application: Application, runtime: BaseImage) -> SystemPackages:
+def system_packages(model: Model, plan: Plan, package: PackageJson, application: Application, runtime: BaseImage) -> SystemPackages:
+    """The system packages that the runtime stage needs. Refused when that is not known."""
     installed = plan.system.packages
     where = plan.system.positions[0] if plan.system.positions else plan.install or 0
     needs: list[str] = []

@@ -76,7 +76,7 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     if application is None or application.language != "python":
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
     _check_paths(model, stage, plan, application)
-    system = _system_packages(model, plan, application, runtime, stage)
+    system = system_packages(model, plan, application, runtime, stage)
     return _change(model, stage, plan, system, runtime, reference, application)
 
 
@@ -131,7 +131,8 @@ def _copies_name(model: Model, copy: CopyFacts, name: str) -> bool:
     return any(copy.image_of(model, f) == f"/usr/local/bin/{name}" for f in model.context.files() if posixpath.basename(f) == name)
 
 
-def _system_packages(model: Model, plan: Plan, application: Application, runtime: BaseImage, stage: Stage) -> SystemPackages:
+def system_packages(model: Model, plan: Plan, application: Application, runtime: BaseImage, stage: Stage) -> SystemPackages:
+    """The system packages that the runtime stage needs. Refused when that is not known."""
     installed = plan.system.packages
     where = plan.system.positions[0] if plan.system.positions else stage.position
     names = {r.name for r in plan.requirements if r.name}

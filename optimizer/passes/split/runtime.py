@@ -1,0 +1,98 @@
+"""The runtime stage of a build that is split already: the slim image of the same version under what it copies."""
+
+from __future__ import annotations
+
+from optimizer.knowledge.images import BaseImage, lookup
+from optimizer.knowledge.twins import runtime_twins
+from optimizer.model import Model, Stage
+from optimizer.model.application import Application, application_of
+from optimizer.passes.base import Change
+from optimizer.passes.split import node, node_steps, python, python_steps
+from optimizer.passes.split.shared import (
+    Refused,
+    SystemPackages,
+    apt_install,
+    from_line,
+    install_options,
+    no_twin,
+    reference_text,
+    with_certificates,
+)
+from optimizer.passes.split.steps import FILE_COMMANDS, steps_of
+from optimizer.passes.text import quote_names
+from optimizer.syntax import Node
+
+
+def slim_runtime(model: Model, stage: Stage) -> Change | None:
+    """Put the final stage of a multi-stage build on the slim image.
+
+    Returns:
+        The change, None when the stage does not only copy and set, or its base is not a full image of Python or Node.
+
+    Raises:
+        Refused: There is something to gain, and evidence does not reach.
+    """
+    image = stage.image
+    if image is None or image.family not in ("python", "node") or image.variant != "full" or image.package_manager != "apt":
+        return None
+    sources = [model.stages[i] for i in sorted(model.dependencies[stage.index])]
+    if not sources or stage.base is not None or model.context is None or not _only_files(model, stage):
+        return None
+    if any(s.image is None or (s.image.family, s.image.version, s.image.distribution) != _kind(image) for s in sources):
+        return None  # what another image built may need what only that one has
+    application = application_of(model, stage)
+    if application is None or application.language != image.family:
+        raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
+    runtime, reference = _twin(model, stage, image)
+    system = _needs(model, stage, application, runtime)
+    file = model.file
+    new: list[Node] = [from_line(model, stage, reference, stage.name)]
+    packages = with_certificates(system.kept, image, runtime)
+    if packages:
+        new.append(apt_install(model, stage, packages, install_options(packages, ())))
+    evidence = ["the stage copies what was built for the same version on the same Debian, and builds nothing itself"]
+    if system.kept:
+        evidence.append(f"the program needs {quote_names(system.kept)} when it runs")
+    changed = file.replaced(stage.position, stage.position + 1, new)
+    return Change(f"run on {reference}", changed, (stage.position,), tuple(evidence))
+
+
+def _kind(image: BaseImage) -> tuple[str, str | None, str | None]:
+    return image.family, image.version, image.distribution
+
+
+def _only_files(model: Model, stage: Stage) -> bool:
+    """Whether every RUN of a stage does nothing but make and change files."""
+    for position in stage.positions:
+        instruction = model.file.instruction(position)
+        if instruction.keyword == "ONBUILD":
+            return False
+        if instruction.keyword == "RUN":
+            steps = steps_of(instruction)
+            if steps is None or any(step.call is not None or step.program not in FILE_COMMANDS for step in steps):
+                return False
+    return True
+
+
+def _twin(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
+    for twin in runtime_twins(image):
+        found, text = lookup(twin), reference_text(model, stage, image, twin)
+        if found is not None and found.variant == "slim" and text is not None:
+            return found, text
+    raise Refused(no_twin(stage, "Python" if image.family == "python" else "Node"), stage.position)
+
+
+def _needs(model: Model, stage: Stage, application: Application, runtime: BaseImage) -> SystemPackages:
+    """The system packages that the program needs and the slim image lacks.
+
+    Raises:
+        Refused: That is not known.
+    """
+    if application.language == "node":
+        if application.package is None:
+            raise Refused("there is no package.json in the build context", stage.position)
+        return node.system_packages(model, node_steps.Plan(install=stage.position), application.package, application, runtime)
+    if application.requirements is None or application.requirements.problems:
+        raise Refused("which packages are installed is not known", stage.position)
+    plan = python_steps.Plan(requirements=list(application.requirements.packages))
+    return python.system_packages(model, plan, application, runtime, stage)
