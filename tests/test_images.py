@@ -46,11 +46,12 @@ def test_rewritten_or_left_alone(case: Path) -> None:
 
 @pytest.mark.skipif(LAB is None, reason="no engine: DOPT_LAB is not set, so no image is built")
 @pytest.mark.parametrize("case", [c for c in CASES if load(c)["expect"] == "rewritten"], ids=lambda p: p.name)
-def test_same_image(case: Path) -> None:
+def test_same_image(case: Path, tmp_path: Path) -> None:
     assert LAB is not None
     bases = {line.split()[1] for line in (case / "Dockerfile").read_text("utf-8-sig").splitlines() if line.lower().startswith("from ")}
     for base in sorted(b for b in bases if ":" in b and "$" not in b):
         subprocess.run([f"{LAB}/base", base], check=True, capture_output=True)
     command = [sys.executable, f"{LAB}/same-image", "--fix", f"{sys.executable} -m optimizer fix --quiet", str(case)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # A folder of its own for each: engines mix up Dockerfiles that two builds send from one folder at the same time.
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stdout + done.stderr
