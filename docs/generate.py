@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # so that it documents this tree, installed or no
 from optimizer.context.folder import BuildContext  # noqa: E402
 from optimizer.engine import Options, run  # noqa: E402
 from optimizer.passes import PASSES, Pass, Rewrites  # noqa: E402
-from optimizer.report import as_markdown, as_table, page_of  # noqa: E402
+from optimizer.report.page import as_markdown, as_table, page_of  # noqa: E402
 
 MARKED = re.compile(r"(<!-- passes -->\n)(.*?)(<!-- /passes -->)", re.DOTALL)
 INDEX = """# Passes

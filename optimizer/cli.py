@@ -119,7 +119,7 @@ def verify(**choices: Any) -> None:
 def passes() -> None:
     """List the passes, in the order in which they run."""
     from optimizer.passes import PASSES
-    from optimizer.report import page_of
+    from optimizer.report.page import page_of
 
     width = max((len(each.name) for each in PASSES), default=0)
     for page in map(page_of, PASSES):
@@ -131,7 +131,8 @@ def passes() -> None:
 def explain(name: str) -> None:
     """Print what a pass does, why, when it refuses, and examples."""
     from optimizer.passes import PASSES
-    from optimizer.report import Paint, as_text, page_of, wants_color
+    from optimizer.report import Paint, wants_color
+    from optimizer.report.page import as_text, page_of
 
     _check_pass(name)
     paint = Paint(wants_color("auto", sys.stdout, os.environ))

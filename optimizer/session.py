@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -114,6 +115,8 @@ def run(paths: tuple[Path, ...], config: Path | None, *, write: bool, checking: 
     """
     if STANDARD_INPUT in paths and len(paths) > 1:
         raise BadCall("- for standard input does not go with other paths")
+    # Trees and their caches live as long as the process does; looking for garbage among them takes a fifth of the time.
+    gc.disable()
     paths = paths or (Path("."),)
     starts = (Path.cwd(), *(path for path in paths if path.is_dir()))
     request = Request(write=write, configs=Configs(_given_config(config)), starts=starts, **choices)

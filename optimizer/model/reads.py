@@ -11,7 +11,6 @@ from itertools import pairwise
 
 from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
 from optimizer.model.copies import CopyFacts, overlap
-from optimizer.model.installs import READERS, project_files
 from optimizer.model.model import Model, mounts
 from optimizer.model.state import State
 from optimizer.syntax.heredocs import is_marker
@@ -31,6 +30,12 @@ class Reads:
     files: tuple[tuple[str, str], ...] = ()
     installs: bool = False
     assumption: str = ""
+
+
+# The ecosystems that ``model.installs`` reads; ``tests/model/test_installs.py`` holds the two together.
+_WITH_READERS = frozenset({
+    "poetry", "uv", "pipenv", "bundler", "gem", "composer", "maven", "gradle", "cargo", "dotnet", "bun",
+})  # fmt: skip
 
 
 class CannotTell(Exception):
@@ -186,7 +191,7 @@ class _Reader:
         call = read_call(command)
         words = unwrapped(command)
         program = words.program
-        own = call is not None and call.ecosystem in READERS  # a wrapper such as ./mvnw is one of the files it tells
+        own = call is not None and call.ecosystem in _WITH_READERS  # a wrapper such as ./mvnw is one of the files it tells
         program_path = words.words[0].value if words.words and not own else None
         if program_path and "/" in program_path and self.copied(self.path(program_path)) and self.brings_file(words.words[0]):
             raise CannotTell(f"it runs {words.words[0].value}, which is copied")
@@ -257,13 +262,15 @@ class _Reader:
             self.node(call)
         elif call.ecosystem == "go" and call.verb is not None and call.verb.value == "mod":
             self.go()
-        elif call.ecosystem in READERS:
+        elif call.ecosystem in _WITH_READERS:
             self.project(call)
         else:
             raise CannotTell(f"`{call.ecosystem}` may read the copied files")
 
     def project(self, call: Call) -> None:
         """A call of an ecosystem that has a reader of its own."""
+        from optimizer.model.installs import project_files  # many modules, seldom needed
+
         self.outside_the_system()
         found = project_files(self.model, self.copies, self.cwd, call)
         if isinstance(found, str):

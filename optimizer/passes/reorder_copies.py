@@ -6,15 +6,18 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from optimizer.ecosystems import Action, read_call
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
 from optimizer.model.reads import CannotTell, Reads, reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.split.steps import Step, changes_shell, steps_of
 from optimizer.passes.text import indent_of, keyword_like, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Instruction, Node
+
+if TYPE_CHECKING:
+    from optimizer.passes.split.steps import Step
 
 _HARMLESS = frozenset({"LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "STOPSIGNAL", "HEALTHCHECK", "MAINTAINER", "SHELL"})
 _FLAGS = frozenset({"chown", "chmod"})
@@ -128,6 +131,8 @@ def _installs(node: Instruction) -> bool:
 
 def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFacts]) -> tuple[Reads, int] | None:
     """How many of a RUN's commands install and read no source, and what they read; None when it cannot be divided behind one."""
+    from optimizer.passes.split.steps import changes_shell, steps_of  # seldom needed
+
     steps = steps_of(node)
     chain = node.script.chain if node.script is not None else None
     if steps is None or chain is None or node.heredocs or any(step.cleans for step in steps):

@@ -8,20 +8,39 @@ from optimizer.model import Model, Stage
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
 
-def splitters() -> tuple[Callable[[Model, Stage], Change | None], ...]:
-    """One way a language, in the order in which they are asked; each looks at its own kind of stage only.
+def splitters(family: str) -> tuple[Callable[[Model, Stage], Change | None], ...]:
+    """The ways to split a stage on an image of a family, in the order in which they are asked.
 
-    They are imported when there is a stage to look at: they read evidence with heavy libraries.
+    Each is imported when there is a stage for it: it reads evidence with heavy libraries.
     """
-    from optimizer.passes.split.go import split_go
-    from optimizer.passes.split.java import split_java
-    from optimizer.passes.split.native import split_native
-    from optimizer.passes.split.node import split_node
-    from optimizer.passes.split.python import split_python
-    from optimizer.passes.split.runtime import slim_runtime
-    from optimizer.passes.split.rust import split_rust
+    match family:
+        case "python":
+            from optimizer.passes.split.python import split_python
+            from optimizer.passes.split.runtime import slim_runtime
 
-    return (split_python, split_node, split_go, split_native, split_java, split_rust, slim_runtime)
+            return (split_python, slim_runtime)
+        case "node":
+            from optimizer.passes.split.node import split_node
+            from optimizer.passes.split.runtime import slim_runtime
+
+            return (split_node, slim_runtime)
+        case "golang":
+            from optimizer.passes.split.go import split_go
+
+            return (split_go,)
+        case "debian" | "ubuntu" | "gcc" | "buildpack-deps":
+            from optimizer.passes.split.native import split_native
+
+            return (split_native,)
+        case "eclipse-temurin" | "openjdk" | "amazoncorretto" | "maven" | "gradle":
+            from optimizer.passes.split.java import split_java
+
+            return (split_java,)
+        case "rust":
+            from optimizer.passes.split.rust import split_rust
+
+            return (split_rust,)
+    return ()
 
 
 class SplitStages(Pass):
@@ -82,7 +101,7 @@ class SplitStages(Pass):
 
         if renumbered(model, stage):
             return
-        for split in splitters():
+        for split in splitters(stage.image.family):
             try:
                 change = split(model, stage)
             except Refused as refused:

@@ -1,10 +1,7 @@
-"""What people see: diffs, summaries and the passes' pages, as text."""
+"""What people see: diffs, summaries and (in ``report.page``) the passes' pages, as text."""
 
 from optimizer.report.diff import colored
-from optimizer.report.page import Page, Section, as_markdown, as_table, as_text, page_of
 from optimizer.report.style import Paint, wants_color
 from optimizer.report.summary import Totals, describe
 
-__all__ = [
-    "Page", "Paint", "Section", "Totals", "as_markdown", "as_table", "as_text", "colored", "describe", "page_of", "wants_color",
-]  # fmt: skip
+__all__ = ["Paint", "Totals", "colored", "describe", "wants_color"]

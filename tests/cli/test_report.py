@@ -15,7 +15,8 @@ from click import unstyle
 
 from optimizer import PASSES, __version__
 from optimizer.passes import Keeps, Rewrites
-from optimizer.report import Paint, as_markdown, as_table, colored, page_of, wants_color
+from optimizer.report import Paint, colored, wants_color
+from optimizer.report.page import as_markdown, as_table, page_of
 
 CHANGES = "FROM debian:bookworm\nRUN mkdir /a\nRUN mkdir /b\n"
 TERMINAL = type("Terminal", (io.StringIO,), {"isatty": lambda self: True})()

@@ -169,3 +169,10 @@ def test_without_a_context_nothing_is_told() -> None:
     found = project_files(model, stage_copies(model, model.final), "/a", call)
     assert isinstance(found, str)
     assert "build context" in found
+
+
+def test_every_reader_is_asked() -> None:
+    from optimizer.model import reads
+    from optimizer.model.installs import READERS
+
+    assert frozenset(READERS) == reads._WITH_READERS

@@ -7,7 +7,6 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.passes.base import Change
-from optimizer.passes.split import node, node_steps, python, python_steps
 from optimizer.passes.split.shared import (
     Refused,
     SystemPackages,
@@ -89,9 +88,13 @@ def _needs(model: Model, stage: Stage, application: Application, runtime: BaseIm
         Refused: That is not known.
     """
     if application.language == "node":
+        from optimizer.passes.split import node, node_steps
+
         if application.package is None:
             raise Refused("there is no package.json in the build context", stage.position)
         return node.system_packages(model, node_steps.Plan(install=stage.position), application.package, application, runtime)
+    from optimizer.passes.split import python, python_steps
+
     if application.requirements is None or application.requirements.problems:
         raise Refused("which packages are installed is not known", stage.position)
     plan = python_steps.Plan(requirements=list(application.requirements.packages))
