@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optimizer.engine import Options, Refused, Result, Rewrite, run
+from optimizer.model.runtime import Runtime
 from optimizer.passes import PASSES, Safety
 from optimizer.syntax import Dockerfile, Problem, decode, encode, parse
 
@@ -23,7 +24,21 @@ if TYPE_CHECKING:
     from optimizer.context.folder import BuildContext
 
 __version__ = "0.1.0"
-__all__ = ["PASSES", "Dockerfile", "Options", "Problem", "Refused", "Result", "Rewrite", "Safety", "decode", "encode", "optimize", "parse"]
+__all__ = [
+    "PASSES",
+    "Dockerfile",
+    "Options",
+    "Problem",
+    "Refused",
+    "Result",
+    "Rewrite",
+    "Runtime",
+    "Safety",
+    "decode",
+    "encode",
+    "optimize",
+    "parse",
+]
 
 
 def optimize(

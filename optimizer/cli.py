@@ -40,6 +40,11 @@ _OPTIONS = (
     click.option("--ignore", multiple=True, metavar="NAMES", callback=_names, help="Leave these passes out."),
     click.option("--context", type=click.Path(path_type=Path), metavar="DIR", help="The folder that is built (default: found by COPY)."),
     click.option("--target", metavar="STAGE", help="The stage that is built (default: the last)."),
+    click.option(
+        "--runtime",
+        type=click.Choice(["same", "slim", "distroless"]),
+        help="What the final stage runs on: its own base, a slim one (default), or one without a shell where nothing needs it.",
+    ),
     click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Use this dopt.toml or pyproject.toml."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Whether to colour the output."),
     click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong."),

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizer.files import InputError
+from optimizer.model.runtime import Runtime
 from optimizer.passes import PASSES
 
 if TYPE_CHECKING:
     from e2b_dockerfile_utils import PatternMatcher
 
 FILES = ("dopt.toml", "pyproject.toml")
-_KINDS = {"select": list, "ignore": list, "unsafe": bool, "target": str, "context": str, "exclude": list}
+_KINDS = {"select": list, "ignore": list, "unsafe": bool, "target": str, "context": str, "runtime": str, "exclude": list}
 _SAID = {list: "a list of strings", bool: "true or false", str: "a string"}
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
@@ -33,6 +34,7 @@ class Config:
         unsafe: Whether changes that rest on an assumption are made.
         target: The stage that is built.
         context: The folder that is built, relative to the file's folder.
+        runtime: What the final stage shall run on.
         exclude: Files left out when folders are searched: patterns as in ``.dockerignore``, relative to the file's folder.
     """
 
@@ -42,6 +44,7 @@ class Config:
     unsafe: bool | None = None
     target: str | None = None
     context: str | None = None
+    runtime: Runtime | None = None
     exclude: tuple[str, ...] = ()
 
     @property
@@ -143,9 +146,13 @@ def _config(path: Path, table: Mapping[str, Any]) -> Config:
         for name in table.get(key, ()):
             if (wrong := unknown_pass(name)) is not None:
                 raise InputError(str(path), f"'{key}': {wrong}")
+    runtime = table.get("runtime")
+    choices = [each.value for each in Runtime]
+    if runtime is not None and runtime not in choices:
+        raise InputError(str(path), f"'runtime' must be one of {', '.join(choices)}{near(runtime, choices)}")
     config = Config(
         path.absolute(), names["select"], names["ignore"], table.get("unsafe"), table.get("target"), table.get("context"),
-        tuple(table.get("exclude", ())),
+        None if runtime is None else Runtime(runtime), tuple(table.get("exclude", ())),
     )  # fmt: skip
     try:
         config.excludes(path)

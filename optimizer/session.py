@@ -18,6 +18,7 @@ from optimizer.config import Config, Configs, load
 from optimizer.engine import Options, Result
 from optimizer.engine.diff import unified_diff
 from optimizer.files import InputError, check_text, context_folder, context_sources, create, find_dockerfiles, read, replace, search_limit
+from optimizer.model.runtime import Runtime
 from optimizer.passes.base import IgnoreFile
 from optimizer.report import Paint, Totals, colored, describe, wants_color
 from optimizer.syntax import Dockerfile, encode, parse
@@ -49,6 +50,7 @@ class Request:
     ignore: frozenset[str] | None
     unsafe: bool | None
     target: str | None
+    runtime: str | None
     context: Path | None
     quiet: bool
     verbose: bool
@@ -66,6 +68,7 @@ class Request:
             ignore=ignore,
             unsafe=bool(self.unsafe if self.unsafe is not None else config.unsafe),
             target=self.target if self.target is not None else config.target,
+            runtime=Runtime(self.runtime) if self.runtime is not None else config.runtime or Runtime.SLIM,
         )
 
     def config_of(self, dockerfile: Path) -> Config:

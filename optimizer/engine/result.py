@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from optimizer.model.runtime import Runtime
 from optimizer.passes.base import IgnoreFile, Safety
 from optimizer.syntax import Problem
 
@@ -24,6 +25,7 @@ class Options:
         ignore: Names of passes to leave out.
         unsafe: Whether changes that rest on an assumption are made.
         target: The stage that is built (``docker build --target``), None for the last.
+        runtime: What the final stage shall run on.
         drop: Rewrites that are not made, by ``Rewrite.key``.
         limit: How many rewrites are made at most, the first ones; None for all.
     """
@@ -32,6 +34,7 @@ class Options:
     ignore: frozenset[str] = frozenset()
     unsafe: bool = False
     target: str | None = None
+    runtime: Runtime = Runtime.SLIM
     drop: frozenset[RewriteKey] = frozenset()
     limit: int | None = None
 

@@ -70,7 +70,7 @@ class _Job:
         self.model = self.model_of(self.file)
 
     def model_of(self, file: Dockerfile) -> Model:
-        return Model(file, self.context, self.options.target)
+        return Model(file, self.context, self.options.target, self.options.runtime)
 
     def exhaust(self, rewriter: Pass) -> bool:
         """Apply one pass until it has nothing left to do; whether it made a change.

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from optimizer.knowledge.images import BaseImage, lookup
+from optimizer.model.runtime import Runtime
 from optimizer.model.state import DEFAULT_PATH, PLATFORM_ARGS, State
 from optimizer.syntax import Dockerfile, Instruction
 
@@ -68,12 +69,13 @@ def mounts(node: Instruction) -> tuple[Mount, ...]:
 class Model:
     """Facts about one Dockerfile in one build context (None when there is no context). Computed when first asked.
 
-    ``target`` is the stage that is built, by name or number; None means the last.
+    ``target`` is the stage that is built, by name or number; None means the last. ``runtime`` is what it shall run on.
     """
 
     file: Dockerfile
     context: BuildContext | None = None
     target: str | None = None
+    runtime: Runtime = Runtime.SLIM
 
     @cached_property
     def global_state(self) -> State:

@@ -442,4 +442,3 @@ def _quoted(words: tuple[str, ...]) -> str:
     import shlex
 
     return shlex.join(words)
-

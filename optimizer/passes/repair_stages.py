@@ -182,9 +182,7 @@ def _commands_alone(model: Model, stage: Stage, builder: Stage, copies: dict[int
     yield Change(f"copy {quote_names(missing.commands)} along with the packages", file, (position,), _evidence(missing, builder))
 
 
-def _venv(
-    model: Model, stage: Stage, builder: Stage, copies: dict[int, Instruction], missing: _Missing, instead: int | None
-) -> Change:
+def _venv(model: Model, stage: Stage, builder: Stage, copies: dict[int, Instruction], missing: _Missing, instead: int | None) -> Change:
     """Install into a virtual environment in the build stage, and copy that; ``instead`` of a COPY of root's own packages."""
     installs = [p for p in builder.positions if _pip_calls(model.file.instruction(p))]
     environment = [_new(model, builder, "RUN", f"python -m venv {VENV}"), _new(model, builder, "ENV", f"PATH={VENV}/bin:$PATH")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from optimizer.model import Model, Stage
+from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
 
@@ -43,6 +44,9 @@ def splitters(family: str) -> tuple[Callable[[Model, Stage], Change | None], ...
     return ()
 
 
+_SAME = "not split: the stage that runs would be on another image, and the runtime is to be the same"
+
+
 class SplitStages(Pass):
     """Split into a build stage and a runtime stage.
 
@@ -59,6 +63,9 @@ class SplitStages(Pass):
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and
         nothing of them runs.
+
+        ``--runtime same`` makes only those splits whose last stage stays on its base, ``--runtime distroless`` takes an
+        image without a shell where nothing needs one.
 
     When it refuses
         The runtime stage must have what the program needs: the packages, the libraries that they link, the files they
@@ -108,5 +115,6 @@ class SplitStages(Pass):
                 yield Refusal(f"not split: {refused}", refused.position)
                 return
             if change is not None:
-                yield change
+                keeps = Model(change.file, target=model.target).final.reference == stage.reference
+                yield change if keeps or model.runtime is not Runtime.SAME else Refusal(_SAME, stage.position)
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 CHANGES = "FROM debian:bookworm\nRUN mkdir /a\nRUN mkdir /b\n"
+SPLITS = 'FROM python:3.12-bookworm\nRUN pip install flask\nCOPY app.py .\nCMD ["python", "app.py"]\n'
 STAYS = "FROM debian:bookworm\nRUN mkdir /a\n"
 
 
@@ -80,11 +81,15 @@ def test_each_dockerfile_has_its_own(dopt, put):
         ('context = "nowhere"', [], 2),
         ('target = "nowhere"', [], 2),
         ('context = ".."', [], 1),
+        ('runtime = "same"', ["--select", "split-stages"], 0),
+        ('runtime = "same"', ["--select", "split-stages", "--runtime", "slim"], 1),
+        ("", ["--select", "split-stages", "--runtime", "same"], 0),
     ],
 )
 def test_the_command_line_wins(dopt, put, config, arguments, code):
     put("dopt.toml", config)
-    put("Dockerfile", CHANGES.replace("bookworm", "bookworm AS one"))
+    put("Dockerfile", CHANGES.replace("bookworm", "bookworm AS one") if "split-stages" not in arguments else SPLITS)
+    put("app.py", "import flask\n")
     assert dopt("check", *arguments).exit_code == code
 
 
@@ -122,6 +127,8 @@ def test_a_given_file_must_say_something(dopt, put, content, said):
         ("select = [1]", "'select' must be a list of strings"),
         ("unsafe = 'yes'", "'unsafe' must be true or false"),
         ("target = 1", "'target' must be a string"),
+        ("runtime = 1", "'runtime' must be a string"),
+        ("runtime = 'distro'", "'runtime' must be one of same, slim, distroless (did you mean 'distroless'?)"),
         ("select = ['merge-run']", "'select': unknown pass 'merge-run' (did you mean 'merge-runs'?)"),
         ("exclude = ['[']", "'exclude': "),
     ],

@@ -6,7 +6,7 @@
 - ``after.Dockerfile``, absent where the text must come out byte for byte as it went in;
 - ``after.dockerignore``, the ignore file behind it, where one is written;
 - ``case.toml``: ``why`` (what the case is for, required), ``unsafe = true`` (as with ``--unsafe``), ``refusal`` (part of a
-  reason that must be given), ``select`` (names of passes in place of the folder's);
+  reason that must be given), ``select`` (names of passes in place of the folder's), ``runtime`` (as with ``--runtime``);
 - ``context/``, the build context; absent where there is none.
 
 ``pytest --update`` writes ``after.Dockerfile`` anew.
@@ -21,14 +21,14 @@ from pathlib import Path
 import dockerfile
 import pytest
 
-from optimizer import PASSES, Options, Result, optimize
+from optimizer import PASSES, Options, Result, Runtime, optimize
 from optimizer.context import BuildContext
 from optimizer.syntax import encode, parse
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NAMES = frozenset(each.name for each in PASSES)
 FILES = frozenset({"before.Dockerfile", "after.Dockerfile", "after.dockerignore", "case.toml", "context"})
-KEYS = {"why": str, "unsafe": bool, "refusal": str, "select": list}
+KEYS = {"why": str, "unsafe": bool, "refusal": str, "select": list, "runtime": str}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Case:
         """Run the passes; behind another run, with the ignore file that it made."""
         settings = self.settings
         select = settings.get("select", [self.name] if self.name else None)
-        options = Options(select=None if select is None else frozenset(select), unsafe=bool(settings.get("unsafe")))
+        runtime = Runtime(settings.get("runtime", "slim"))
+        options = Options(select=None if select is None else frozenset(select), unsafe=bool(settings.get("unsafe")), runtime=runtime)
         folder = self.folder / "context"
         context = BuildContext.open(folder) if folder.is_dir() else None
         if context is not None and before is not None and before.ignore_file is not None:

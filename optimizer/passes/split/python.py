@@ -14,6 +14,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.entries import Files
+from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
@@ -61,7 +62,8 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         return None
     calls = [c for p in stage.positions if model.file.instruction(p).keyword == "RUN" for c in installs_of(model.file.instruction(p))]
     compilers = any(build_only(package, c.ecosystem) for c in calls if c.ecosystem == image.package_manager for package in c.packages)
-    if not any(c.ecosystem == "pip" for c in calls) or (image.variant != "full" and not compilers):
+    smaller = image.variant == "full" and model.runtime is not Runtime.SAME
+    if not any(c.ecosystem == "pip" for c in calls) or not (smaller or compilers):
         return None
     if image.package_manager != "apt":
         removed = any("apk del" in model.file.instruction(p).value for p in stage.positions)
@@ -81,7 +83,7 @@ def split_python(model: Model, stage: Stage) -> Change | None:
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
-    if image.variant == "slim":
+    if image.variant == "slim" or model.runtime is Runtime.SAME:
         return image, model.file.instruction(stage.position).value.split()[0]
     for twin in runtime_twins(image):
         found = lookup(twin)
