@@ -122,15 +122,23 @@ def _replaced_program(group: Sequence[Script], two: Script) -> str | None:
         for command in one.commands:
             program = unwrapped(command).program
             called.add(program)
-            if program in _BRINGERS:
-                again = sorted(name for name in _brought(command) if name in called and name in used)
-                if again:
-                    return f"the first replaces {again[0]}, and one shell would go on using the old one"
+            brought = _written(command) | (_brought(command) if program in _BRINGERS else set())
+            again = sorted(name for name in brought if name in called and name in used)
+            if again:
+                return f"the first replaces {again[0]}, and one shell would go on using the old one"
     return None
 
 
 _FILERS = frozenset({"cp", "mv", "ln", "install", "curl", "wget"})
 _BRINGERS = _FILERS | {"pip", "pip2", "pip3", "python", "python2", "python3", "npm", "conda", "mamba", "yarn", "gem", "easy_install"}
+
+
+def _written(command: Command) -> set[str]:
+    """The programs whose files a command writes: by a redirection, or as ``tee`` does."""
+    targets = [redirect.target.value for redirect in command.redirects if redirect.target and ">" in redirect.operator]
+    if command.name == "tee":
+        targets += [word.value for word in command.words[1:]]
+    return {target.rpartition("/")[2] for target in targets if target and "bin/" in target}
 
 
 def _brought(command: Command) -> set[str]:
