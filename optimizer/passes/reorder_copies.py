@@ -121,7 +121,7 @@ def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts,
     if trouble:
         yield Refusal(f"the install stays below the COPY on line {model.file.line(facts.position)}: {trouble}", walk.last)
         return
-    yield from _change(model, facts, walk)
+    yield from _change(model, facts, walk, before)
 
 
 def _installs(node: Instruction) -> bool:
@@ -220,7 +220,7 @@ def _immovable(walk: _Walk) -> str | None:
     return None
 
 
-def _change(model: Model, facts: CopyFacts, walk: _Walk) -> Iterator[Change | Refusal]:
+def _change(model: Model, facts: CopyFacts, walk: _Walk, above: list[CopyFacts]) -> Iterator[Change | Refusal]:
     assert walk.last is not None
     needed: dict[str, str] = {}
     first: int | None = None
@@ -240,6 +240,8 @@ def _change(model: Model, facts: CopyFacts, walk: _Walk) -> Iterator[Change | Re
     for copy in staying:
         for image in [i for i, f in needed.items() if copy.image_of(model, f) == i]:
             del needed[image]
+    for image in [i for i, file in needed.items() if _already_there(model, facts, above, i, file)]:
+        del needed[image]
     assumption = next((r.assumption for _, r in walk.needs if r.assumption), "")
     new = _manifest_copies(model, walk, needed)
     nodes, touched = _rearranged(model, walk, new, first)
@@ -282,12 +284,32 @@ def _staying(model: Model, walk: _Walk, needed: dict[str, str]) -> list[CopyFact
     staying = []
     for index, copy in enumerate(walk.moving):
         files = _files(model, [copy])
-        apart = not any(overlap(copy.destination or "/", other.destination or "/") for other in walk.moving[:index])
-        if files and files <= set(needed.values()) and apart:
+        if files and files <= set(needed.values()) and all(_apart(model, copy, other) for other in walk.moving[:index]):
             staying.append(copy)
     if walk.moving and walk.moving[0] in staying:
         return None
     return staying
+
+
+def _apart(model: Model, one: CopyFacts, other: CopyFacts) -> bool:
+    """Whether two instructions write no file in common, so that their order does not matter."""
+    if not overlap(one.destination or "/", other.destination or "/"):
+        return True
+    files = _files(model, [one]), _files(model, [other])
+    if model.context is None or files[0] is None or files[1] is None:
+        return False
+    images = [{copy.image_of(model, file) for file in found or ()} for copy, found in zip((one, other), files, strict=True)]
+    return None not in images[0] | images[1] and not any(overlap(a or "/", b or "/") for a in images[0] for b in images[1])
+
+
+def _already_there(model: Model, facts: CopyFacts, above: list[CopyFacts], image: str, file: str) -> bool:
+    """Whether an instruction above the moving ones has put the same file in the same place, and no RUN stands between."""
+    last = next((c for c in reversed(above) if c.image_of(model, file) == image or overlap(c.destination or "/", image)), None)
+    if last is None or last.image_of(model, file) != image or last.context_of(model, image) != file:
+        return False
+    flags = [[(flag.name, flag.value) for flag in node.flags] for node in (last.node, facts.node)]
+    between = (model.file.instruction(p) for p in model.file.positions if last.position < p < facts.position)
+    return flags[0] == flags[1] and all(node.keyword != "RUN" for node in between)
 
 
 def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[Instruction]:
@@ -299,8 +321,20 @@ def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[
     found = []
     for (position, folder), files in groups.items():
         copy = next(c for c in walk.moving if c.position == position)
-        found.append(_copy_of(model, copy, folder, sorted(files, key=lambda pair: (_is_lock(pair[0]), pair[0]))))
+        whole = _whole_folder(model, files)
+        pairs = [whole] if whole else sorted(files, key=lambda pair: (_is_lock(pair[0]), pair[0]))
+        found.append(_copy_of(model, copy, folder, pairs))
     return found
+
+
+def _whole_folder(model: Model, files: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """The folder of the context that some files make up, and where it lands; None when it holds others, or one alone is read."""
+    folder = posixpath.dirname(files[0][0])
+    if len(files) < 2 or not folder or model.context is None or model.context.truncated:
+        return None
+    kept_names = all(posixpath.basename(file) == posixpath.basename(image) for file, image in files)
+    same = kept_names and {file for file, _ in files} == set(model.context.under(folder))
+    return (folder, posixpath.dirname(files[0][1])) if same else None
 
 
 def _is_lock(file: str) -> bool:
