@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from optimizer.files import InputError
 from optimizer.model.runtime import Runtime
 from optimizer.passes import PASSES
@@ -23,8 +25,7 @@ _SAID = {list: "a list of strings", bool: "true or false", str: "a string"}
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Struct, frozen=True, dict=True):
     """What a configuration file says; None where it says nothing.
 
     Args:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+import msgspec
+from msgspec import Struct, field
 
 import optimizer
 from optimizer.config import Config, Configs, load
@@ -37,8 +37,7 @@ class BadCall(click.ClickException):
     exit_code = 2
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """What the command line asks for; None where it leaves it to the configuration.
 
     ``write`` is whether files are rewritten, ``diff`` whether diffs are printed, ``proving`` proves each result by building.
@@ -83,8 +82,7 @@ class Request:
             return False
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of one Dockerfile: its bytes, the result or what is wrong, what there is to know besides."""
 
     path: Path
@@ -219,7 +217,7 @@ def _optimized(path: Path, data: bytes, folder: Path | None, options: Options, r
     try:
         context = None if folder is None else BuildContext.open(folder, None if path == STANDARD_INPUT else Path(os.path.abspath(path)))
         if path == STANDARD_INPUT:  # a pipe gives back one text, so no second file is written
-            options = dataclasses.replace(options, ignore=options.ignore | {"complete-dockerignore"})
+            options = msgspec.structs.replace(options, ignore=options.ignore | {"complete-dockerignore"})
         if context is None:
             if request.proving is not None:
                 raise InputError(Outcome(path).name, "no build context to build with; --context gives one")

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from optimizer.context.folder import BuildContext
 
 _COMMAND = re.compile(r"(?m)^[ \t]*(\w+)[ \t]*\(((?:[^()\"]|\"(?:\\.|[^\"\\])*\"|\([^()]*\))*)\)")
@@ -27,8 +29,7 @@ _FOLDERS = {
 _NOT_RUN = re.compile(r"(^|/)(include|share/man|share/doc|lib/cmake|lib/pkgconfig|share/info)(/|$)")
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True):
     """What a build system makes.
 
     programs: names of programs with the folder, relative to the build folder, in which the build puts them; sources: their

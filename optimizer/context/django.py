@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, Place, Unknown, resolve
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(Struct, frozen=True):
     """One database that the settings name. engine: dotted name, None when computed; place: the file of an SQLite database,
     None for a server or when computed."""
 
@@ -28,8 +28,7 @@ class Database:
     place: Place | None
 
 
-@dataclass(frozen=True, slots=True)
-class DjangoSettings:
+class DjangoSettings(Struct, frozen=True):
     """file: the settings module; static_root, media_root: None when not set or computed; static_url: None likewise;
     databases: every one that may come to be used, other branches of an `if` included; logs: files of LOGGING handlers;
     unknown: the settings among these that are computed."""

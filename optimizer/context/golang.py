@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from optimizer.context.commands import command_programs
 from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, Place, Unknown, join, resolve
@@ -53,8 +55,7 @@ _TLS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class GoRequire:
+class GoRequire(Struct, frozen=True):
     """One required module. indirect: only needed by other modules."""
 
     path: str
@@ -62,8 +63,7 @@ class GoRequire:
     indirect: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GoReplace:
+class GoReplace(Struct, frozen=True):
     """One `replace`. folder: the local folder, relative to the context ("../x" when outside), None for another module."""
 
     path: str
@@ -71,8 +71,7 @@ class GoReplace:
     folder: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class GoModule:
+class GoModule(Struct, frozen=True):
     """A Go module; each tuple is sorted and has no doubles. Tests, files for other systems and vendor/ are left out.
 
     folder: where go.mod lies; path: its module path; go: the version of the `go` line; vendor: vendor/modules.txt is

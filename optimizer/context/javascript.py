@@ -6,9 +6,10 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 
@@ -39,8 +40,7 @@ _CONFIGURATION_FOLDERS = (".yarn/releases", ".yarn/plugins", ".yarn/patches", "p
 Names = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class PackageJson:
+class PackageJson(Struct, frozen=True):
     """A package.json. Mappings go from name to text and are read-only; what has the wrong type counts as absent.
 
     folder: where it lies; local: the dependencies of all kinds that are paths or workspaces, name to specifier;
@@ -67,8 +67,7 @@ class PackageJson:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestFiles:
+class ManifestFiles(Struct, frozen=True):
     """What an install reads. files: sorted; problems: why that may not be all, or why an install does more than that."""
 
     files: tuple[str, ...]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.javascript import PackageJson, package_json
@@ -32,8 +33,7 @@ _DEFAULTS = {
 _PREFIXES = frozenset({"cross-env", "env", "npx", "dotenv", "--", "env-cmd", "node_modules/.bin"})
 
 
-@dataclass(frozen=True)
-class BuildOutputs:
+class BuildOutputs(Struct, frozen=True):
     """What a build writes: paths relative to the folder of its package.json, and why there may be more (None: there is not)."""
 
     paths: tuple[str, ...]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, ROOT, Place, Unknown, join, resolve
 from optimizer.context.scopes import UNKNOWN, Values
@@ -71,8 +73,7 @@ BUILTIN = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class JavaScriptEvidence:
+class JavaScriptEvidence(Struct, frozen=True):
     """What was found from an entry on; each tuple is sorted and has no doubles.
 
     modules: bare names imported, `@scope/name` or `name`, `node:` taken off; files: the files of the context that are

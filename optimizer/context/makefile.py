@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from optimizer.context.folder import BuildContext
 
 UNKNOWN = "\x00"
@@ -27,8 +29,7 @@ _MAKE_EXTENSIONS = {".c": "$(CC) $(CPPFLAGS) $(CFLAGS)", ".cc": "$(CXX) $(CPPFLA
 _DEPTH = 40
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One explicit or pattern rule: targets, prerequisites and recipe lines, variables not expanded."""
 
     targets: tuple[str, ...]
@@ -36,8 +37,7 @@ class Rule:
     recipe: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Makefile:
+class Makefile(Struct, frozen=True):
     """A Makefile that was read: variables as written, rules in order, and why it may not be all."""
 
     path: str

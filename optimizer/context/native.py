@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, Place, Unknown, resolve
@@ -20,8 +21,7 @@ CXX_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
 SOURCES = (*_SOURCE, ".h", ".hpp", ".hh", ".hxx", ".inl")
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """What one call of a compiler or linker does.
 
     output: the file it makes, as written ("a.out" without -o), None when not known; libraries: names behind -l; packages: what
@@ -98,8 +98,7 @@ def pkg_config(text: str) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A file or folder that install, cp, mv or ln puts somewhere, as written. link: a symbolic link, whose text is the source;
     mode: the permissions that ``install -m`` gives."""
 
@@ -175,8 +174,7 @@ _BIND = re.compile(r"\bbind\s*\(")
 _PORT = re.compile(r"\bhtons\s*\(\s*(\w+)\s*\)")
 
 
-@dataclass(frozen=True, slots=True)
-class NativeSources:
+class NativeSources(Struct, frozen=True):
     """What C and C++ sources use; tuples are sorted and have no doubles. Libraries are not looked into.
 
     read, written: paths in literals; arguments: files named by a command-line argument are read; programs: started, by name;

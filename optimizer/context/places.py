@@ -8,16 +8,16 @@ operations (joining, taking the parent) then work on known and half-known paths 
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 ROOT = "\x01"
 HOLE = "\x00"
 TEMPORARY = "\x02"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """Where a file of a program is.
 
     kind: "absolute" (`path` starts with /), "context" (relative to the root of the build context, wherever that is copied
@@ -33,8 +33,7 @@ class Place:
         return self.path
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True, order=True):
     """Something the source does not tell. about: what is missing; where: "file:line"; what: one sentence without a dot."""
 
     about: Literal["program", "write", "read", "port", "module", "syntax", "context"]

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, TEMPORARY, Place, Unknown, resolve
 
@@ -38,8 +40,7 @@ _SKIPPED_FOLDERS = {
 _SKIPPED_FILES = re.compile(r"(test_.*|.*_test|conftest|setup|noxfile|fabfile)\.py$")
 
 
-@dataclass(frozen=True, slots=True)
-class PythonEvidence:
+class PythonEvidence(Struct, frozen=True):
     """What was found; each tuple is sorted and has no doubles.
 
     imports: top-level names of the modules imported, those of the context itself left out; programs: names or paths of

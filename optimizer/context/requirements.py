@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Struct
+
 from optimizer.context.folder import BuildContext
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -26,8 +28,7 @@ _WITH_VALUE = {
 _FLAGS = {"--no-index", "--pre", "--prefer-binary", "--require-hashes", "--always-unzip", "-Z", "--process-dependency-links"}
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """One package to be installed.
 
     name: normalised (PEP 503), None when only its metadata tells; specifier: as PEP 440 text, "" for any version;
@@ -49,8 +50,7 @@ class Requirement:
         return found[1] if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class RequirementFiles:
+class RequirementFiles(Struct, frozen=True):
     """files: every file of the context that is read, sorted; packages: in the order of the files, constraints left out;
     problems: why `files` may not be all that is read, or `packages` not all that is installed, each with "file:line"."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.places import Unknown
@@ -34,8 +35,7 @@ _RUST_START = re.compile(r"\bCommand\s*::\s*new\s*\(")
 _CLASSES = re.compile(r"^\s*package\s+([\w.]+)", re.M)
 
 
-@dataclass(frozen=True)
-class SourceEvidence:
+class SourceEvidence(Struct, frozen=True):
     """What sources say.
 
     Args:

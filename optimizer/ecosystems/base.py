@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from msgspec import Struct
 
 from optimizer.syntax.shell import Command, Word
 
@@ -24,8 +25,7 @@ class Action(Enum):
     OTHER = "anything else"
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call of a package manager.
 
     Args:
@@ -51,8 +51,7 @@ class Call:
     prefix: str = ""
 
 
-@dataclass(frozen=True)
-class Cache:
+class Cache(Struct, frozen=True):
     """What a package manager leaves behind that nothing needs at run time.
 
     Args:
@@ -70,8 +69,7 @@ class Cache:
     variables: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(Struct, frozen=True):
     """A command's words with what only changes who runs it (``sudo``, ``env A=b``, ``nice``) taken off the front."""
 
     words: tuple[Word, ...]
@@ -111,8 +109,7 @@ def unwrapped(command: Command) -> Words:
     return Words(words, prefix)
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """The words behind a program, sorted out: options with their values, and the rest."""
 
     verb: Word | None

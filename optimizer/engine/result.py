@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import IgnoreFile, Safety
@@ -16,8 +17,7 @@ RewriteKey = tuple[str, tuple[int, int], str]
 """What tells a rewrite from the others of a run: the pass's name, first and last line in the source, and the summary."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Struct, frozen=True):
     """What a run may do.
 
     Args:
@@ -39,8 +39,7 @@ class Options:
     limit: int | None = None
 
 
-@dataclass(frozen=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True):
     """A change that was made. ``lines`` are the first and last line, from 1, in the source that was given."""
 
     pass_name: str
@@ -56,8 +55,7 @@ class Rewrite:
         return self.pass_name, self.lines, self.summary
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A change that was not made, at a line of the source that was given.
 
     ``available`` is True where ``--unsafe`` would make it; ``fault`` is True where a pass broke an invariant and its
@@ -71,8 +69,7 @@ class Refused:
     fault: bool = False
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """The outcome for one Dockerfile.
 
     Args:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from optimizer.knowledge.data import read_text
 
 
-@dataclass(frozen=True, slots=True)
-class GoNeeds:
+class GoNeeds(Struct, frozen=True):
     """What modules need together.
 
     cgo: those that need cgo; development: the Debian development packages that they link, None when one of them is not known;

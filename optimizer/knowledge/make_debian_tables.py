@@ -14,8 +14,9 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 HERE = Path(__file__).parent
 RELEASES = {"bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14"}
@@ -68,8 +69,7 @@ SHARED_LIBRARY = re.compile(r"^lib|\d(g|t64|v5|debian)?$")
 NO_LIBRARY = re.compile(r"^libjs-|-(dev|stdlib|doc|bin|tools|utils|devtools|common|data|dbg|examples|perl|java|ruby|tests)$")
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(Struct, frozen=True):
     name: str
     source: str
     section: str

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from optimizer.knowledge.data import read_text
 from optimizer.knowledge.debian import runtime_packages
 
 
-@dataclass(frozen=True, slots=True)
-class PythonPackage:
+class PythonPackage(Struct, frozen=True):
     """A distribution of the Python Package Index."""
 
     name: str

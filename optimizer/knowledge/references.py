@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """The parts of an image reference.
 
     `repository` has its namespace (``library/python``); `registry` is ``docker.io`` where the text names none.

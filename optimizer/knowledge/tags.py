@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from optimizer.knowledge.data import read_text
 
@@ -14,8 +15,7 @@ _NEWEST = 10**9
 _DATE = re.compile(r"\d{8}(\.\d+)*")  # of a rebuild
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """A tag whose every word is understood."""
 
     text: str

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from optimizer.context.django import DjangoSettings, django_settings
 from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import PackageJson, package_json
@@ -37,8 +39,7 @@ _STORE = re.compile(r"""["']((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Used:
+class Used(Struct, frozen=True, order=True):
     """A path that a program writes or reads. path: absolute, in the image; folder: it is a folder, or names below it are
     computed; where: "file:line" or another place that says so."""
 
@@ -47,8 +48,7 @@ class Used:
     where: str = ""
 
 
-@dataclass(frozen=True)
-class Application:
+class Application(Struct, frozen=True):
     """What is known of the program that a stage starts. Tuples are sorted and have no doubles.
 
     Args:

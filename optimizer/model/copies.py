@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.model.model import Model, Stage
 from optimizer.syntax import Instruction
@@ -13,8 +14,7 @@ _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst|lzma)|gz|bz2|xz
 _REMOTE = re.compile(r"^(https?://|git@|git://|ssh://|.*\.git(#|$))")
 
 
-@dataclass(frozen=True)
-class CopyFacts:
+class CopyFacts(Struct, frozen=True):
     """One COPY or ADD from the build context.
 
     Args:

@@ -6,7 +6,8 @@ import posixpath
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.context.javascript import package_json
 from optimizer.model.launch import Target
@@ -17,16 +18,14 @@ _JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """entries: context paths, or absolute image paths of what the context does not hold; unknown: what was not found."""
 
     entries: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """Looks files up in one stage. environment: variables known to be set when the container starts."""
 
     model: Model

@@ -8,7 +8,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.context.golang import GoModule, go_module, go_sources
 from optimizer.ecosystems import Action, Call, read_call
@@ -21,8 +22,7 @@ from optimizer.syntax.shell import Command, parse_script
 _VERSION = re.compile(r"v\d+$")
 
 
-@dataclass(frozen=True)
-class GoBuild:
+class GoBuild(Struct, frozen=True):
     """One command that makes programs.
 
     Args:

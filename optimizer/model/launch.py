@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Argv = tuple[str | None, ...]
 
@@ -42,8 +43,7 @@ _SERVER_FLAGS = frozenset({"--preload", "--reload", "--capture-output", "--enabl
 _MODULE = re.compile(r"[A-Za-z_][\w.]*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What a command loads.
 
     modules: dotted names; files: paths as given; folder: where relative names start, None for the working directory;

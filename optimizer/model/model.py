@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.model.runtime import Runtime
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
     from optimizer.context.folder import BuildContext
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One stage.
 
     Args:
@@ -41,8 +42,7 @@ class Stage:
     platform: str | None = None
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One ``--mount`` of a RUN: its type and its other keys as written."""
 
     type: str
@@ -65,8 +65,7 @@ def mounts(node: Instruction) -> tuple[Mount, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(Struct, frozen=True, dict=True):
     """Facts about one Dockerfile in one build context (None when there is no context). Computed when first asked.
 
     ``target`` is the stage that is built, by name or number; None means the last. ``runtime`` is what it shall run on.

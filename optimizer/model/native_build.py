@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from optimizer.context.cmake import Project, automake_project, cmake_project
 from optimizer.context.makefile import UNKNOWN, find_makefile, make_commands
 from optimizer.context.native import SOURCES, Compiled, is_compiler, read_compiler, read_install
@@ -33,8 +35,7 @@ _CMAKE_VALUED = frozenset({"-S", "-B", "-G", "-D", "--install-prefix", "-A", "-T
 _DEPTH = 6
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """A file that the build makes. compiled: how it was compiled, None for one that is only placed."""
 
     path: str
@@ -46,8 +47,7 @@ class Made:
     shared: bool = False
 
 
-@dataclass(frozen=True)
-class NativeBuild:
+class NativeBuild(Struct, frozen=True):
     """What a stage builds.
 
     Args:

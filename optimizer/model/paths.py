@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.model.model import Model, Stage
 from optimizer.syntax import Instruction
@@ -25,8 +26,7 @@ _STANDARD_FOLDERS = frozenset({
 _DEPTH = 12  # of stages that copy from stages
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """One source of a COPY or ADD and where it goes.
 
     Args:

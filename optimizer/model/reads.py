@@ -6,8 +6,9 @@ import posixpath
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
 from optimizer.model.copies import CopyFacts, overlap
@@ -17,8 +18,7 @@ from optimizer.syntax.heredocs import is_marker
 from optimizer.syntax.shell import Command, Redirect, Script, Word
 
 
-@dataclass(frozen=True)
-class Reads:
+class Reads(Struct, frozen=True):
     """What one RUN reads.
 
     Args:

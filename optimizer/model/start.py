@@ -6,6 +6,8 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from optimizer.context.javascript import package_json
 from optimizer.context.scripts import script_text, shebang
 from optimizer.model.entries import Files, Found, compiled_language
@@ -40,8 +42,7 @@ _PASS_ON = frozenset({"node", "php", "eclipse-temurin", "bun", "ruby", "golang",
 """Families of images whose entrypoint script ends in ``exec "$@"`` and changes nothing for a program of one's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """One command that runs when the container starts.
 
     words: the program and its arguments, None for one that is known only then; source: where the command was found, such
@@ -63,8 +64,7 @@ class Started:
         return " ".join("…" if word is None else word for word in self.words)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """What a container starts.
 
     Args:

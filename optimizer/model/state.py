@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 
 from e2b_dockerfile_utils import ShellLex
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from optimizer.syntax import Instruction
 
@@ -27,8 +28,7 @@ PLATFORM_ARGS = frozenset({
 _NOTHING: Mapping[str, str | None] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class State:
+class State(Struct, frozen=True):
     """The state before an instruction.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from msgspec import Struct
 
 from optimizer.model import Model
 from optimizer.syntax import Dockerfile
@@ -35,8 +36,7 @@ class Fact(Enum):
     RUNS = "the shell commands that each stage runs, in order"
 
 
-@dataclass(frozen=True)
-class IgnoreFile:
+class IgnoreFile(Struct, frozen=True):
     """An ignore file as a change leaves it.
 
     Args:
@@ -52,8 +52,7 @@ class IgnoreFile:
     patterns: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """One rewrite, ready to be applied.
 
     Args:
@@ -75,16 +74,14 @@ class Change:
     ignore_file: IgnoreFile | None = None
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A rewrite that was considered and is not made: why, and at which node."""
 
     reason: str
     position: int
 
 
-@dataclass(frozen=True)
-class Rewrites:
+class Rewrites(Struct, frozen=True):
     """An example in a pass's documentation: a Dockerfile before and after. ``files`` make up its build context.
 
     ``ignore_file`` is the ignore file's text behind it, for a pass that writes one.
@@ -96,8 +93,7 @@ class Rewrites:
     ignore_file: str | None = None
 
 
-@dataclass(frozen=True)
-class Keeps:
+class Keeps(Struct, frozen=True):
     """An example that must be left as it is, and why. ``files`` make up its build context."""
 
     source: str

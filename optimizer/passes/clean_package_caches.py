@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.ecosystems import Action, Cache, Call, ecosystem, read_call, unwrapped
 from optimizer.model import Model, Stage, mounts
@@ -75,8 +76,7 @@ class CleanPackageCaches(Pass):
                     yield from _clean(model, stage, position, node, node.script)
 
 
-@dataclass(frozen=True)
-class _Fill:
+class _Fill(Struct, frozen=True):
     """The calls of one script that fill one cache, in order, and where the last one stands among its commands."""
 
     cache: Cache

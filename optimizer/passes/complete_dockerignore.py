@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.ecosystems import Action, read_call
@@ -95,8 +96,7 @@ class CompleteDockerignore(Pass):
         yield Change(summary, model.file, (broad[0],), evidence, ignore_file=changed)
 
 
-@dataclass(frozen=True)
-class _Leftover:
+class _Leftover(Struct, frozen=True):
     """A pattern, the path that shows it is needed, and what it matches."""
 
     pattern: str

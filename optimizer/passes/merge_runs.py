@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.model import Model, Stage
 from optimizer.model.model import mounts
@@ -100,8 +101,7 @@ def _stage_changes(model: Model, stage: Stage, ships: bool) -> Iterator[Change |
     yield from _merge(model, group)
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """One RUN of a group, and what it is for."""
 
     position: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.pip import project_name
@@ -90,8 +91,7 @@ class RepairStages(Pass):
             yield from _repair(model, stage, builder, missing)
 
 
-@dataclass(frozen=True)
-class _Missing:
+class _Missing(Struct, frozen=True):
     """What the program needs that the build stage installed: commands it starts, modules it imports."""
 
     commands: tuple[str, ...]

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from optimizer.model import Model, Stage
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
+# What a RUN names that brings a C compiler onto an image without one, or may.
+_TOOL_CHAIN = re.compile(r"gcc|g\+\+|clang|tcc|build-essential|build-dep|-dev\b|make|meson|ninja|\bcc\b|\$")
 
-def splitters(family: str) -> tuple[Callable[[Model, Stage], Change | None], ...]:
-    """The ways to split a stage on an image of a family, in the order in which they are asked.
+
+def _may_compile(model: Model, stage: Stage) -> bool:
+    """Whether a C compiler may be at hand in a stage; no more than a look, since reading a build is slow."""
+    if stage.image is None or stage.image.has_toolchain is not False:
+        return True
+    nodes = (model.file.instruction(p) for p in stage.positions)
+    return any(_TOOL_CHAIN.search(node.text) for node in nodes if node.keyword == "RUN")
+
+
+def splitters(model: Model, stage: Stage) -> tuple[Callable[[Model, Stage], Change | None], ...]:
+    """The ways to split a stage on the image that it has, in the order in which they are asked.
 
     Each is imported when there is a stage for it: it reads evidence with heavy libraries.
     """
-    match family:
+    match stage.image.family if stage.image is not None else "":
         case "python":
             from optimizer.passes.split.python import split_python
             from optimizer.passes.split.runtime import slim_runtime
@@ -29,7 +41,7 @@ def splitters(family: str) -> tuple[Callable[[Model, Stage], Change | None], ...
             from optimizer.passes.split.go import split_go
 
             return (split_go,)
-        case "debian" | "ubuntu" | "gcc" | "buildpack-deps":
+        case "debian" | "ubuntu" | "gcc" | "buildpack-deps" if _may_compile(model, stage):
             from optimizer.passes.split.native import split_native
 
             return (split_native,)
@@ -104,11 +116,14 @@ class SplitStages(Pass):
         stage = model.final
         if model.dependants(stage) or stage.base is not None or stage.image is None:
             return
+        found = splitters(model, stage)
+        if not found:
+            return
         from optimizer.passes.split.shared import Refused, renumbered
 
         if renumbered(model, stage):
             return
-        for split in splitters(stage.image.family):
+        for split in found:
             try:
                 change = split(model, stage)
             except Refused as refused:

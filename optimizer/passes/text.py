@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.syntax import Dockerfile, Instruction
 
 _CONTINUED = re.compile(r"[\\`][ \t]*\r?\n([ \t]*)(?=[^\s#])")
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(Struct, frozen=True):
     """How an instruction breaks its lines: indent of the lines behind the first, and ``&&`` before or behind the break."""
 
     indent: str = "    "

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from inspect import cleandoc
 from textwrap import dedent, indent
+
+from msgspec import Struct
 
 from optimizer.passes.base import Keeps, Pass, Rewrites
 from optimizer.report.diff import colored
 from optimizer.report.style import Paint
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """A part of a page: heading and text."""
 
     title: str
     text: str
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """What a pass says about itself."""
 
     name: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
+
+from msgspec import Struct
 
 from optimizer.engine import Rewrite
 from optimizer.report.style import Paint
@@ -12,8 +14,7 @@ from optimizer.verify.bisect import Dropped
 from optimizer.verify.verdict import Difference, Figures, Verdict
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """One Dockerfile that was to be proved.
 
     Args:
@@ -33,8 +34,7 @@ class Checked:
     diff: str = ""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One figure before and after, as people read it; ``ratio`` is after through before, None when one is missing."""
 
     title: str

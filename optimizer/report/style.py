@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import IO, Any
 
 import click
+from msgspec import Struct
 
 
 def wants_color(choice: str, stream: IO[Any], environment: Mapping[str, str]) -> bool:
@@ -27,8 +27,7 @@ def wants_color(choice: str, stream: IO[Any], environment: Mapping[str, str]) ->
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
-@dataclass(frozen=True)
-class Paint:
+class Paint(Struct, frozen=True):
     """Colours text, or leaves it plain."""
 
     enabled: bool = False

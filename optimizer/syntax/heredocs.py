@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from e2b_dockerfile_utils import ShellLex, parse_heredoc
+from msgspec import Struct
 
 from optimizer.syntax.joined import line_end
 
 
-@dataclass(frozen=True)
-class Heredoc:
+class Heredoc(Struct, frozen=True):
     """A heredoc of RUN, COPY or ADD: its delimiter, whether tabs are stripped and variables expanded, its body.
 
     ``start`` and ``end`` are the body's offsets in the node's text; the delimiter's line follows ``end``.
@@ -24,8 +23,7 @@ class Heredoc:
     end: int
 
 
-@dataclass(frozen=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """``<<NAME`` on an instruction's line: the delimiter, whether tabs are stripped (``<<-``), variables expanded."""
 
     name: str

@@ -7,14 +7,14 @@ the same joined text, and keeps for every piece of it where it stands in the sou
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 """What Go's ``unicode.IsSpace`` takes for white space; Python's own notion has a few control characters more."""
 
 
-@dataclass(frozen=True)
-class JoinedText:
+class JoinedText(Struct, frozen=True):
     """Text joined out of pieces of a source text.
 
     Args:

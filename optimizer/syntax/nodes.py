@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from e2b_dockerfile_utils import ShellLex, parse_words
+from msgspec import Struct
 
 from optimizer.syntax.heredocs import Heredoc, Marker, find_markers, is_marker, read_heredocs
 from optimizer.syntax.joined import SPACES, JoinedText, join_lines, line_end
@@ -28,22 +28,19 @@ _LISTS = frozenset({"FROM", "EXPOSE", "COPY", "ADD", "VOLUME"})
 _STRINGS = frozenset({"MAINTAINER", "STOPSIGNAL", "USER", "WORKDIR"})
 
 
-@dataclass(frozen=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """A line whose first visible character is ``#``, with its line end."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Blank:
+class Blank(Struct, frozen=True):
     """A line of white space, with its line end."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Directive:
+class Directive(Struct, frozen=True):
     """A parser directive (``# syntax=``, ``# escape=``, ``# check=``), with its line end."""
 
     text: str
@@ -51,8 +48,7 @@ class Directive:
     value: str
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """A builder flag such as ``--from=build``: name, value (None where there is no ``=``) and offsets in the node."""
 
     name: str
@@ -61,8 +57,7 @@ class Flag:
     end: int
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """One word of an instruction, as written (quotes kept), with its offsets in the node's text."""
 
     text: str
@@ -70,8 +65,7 @@ class Argument:
     end: int
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One name and value of ENV, LABEL or ARG. ``value`` is as written, None for an ARG without a default."""
 
     name: str
@@ -79,8 +73,7 @@ class Pair:
     legacy: bool = False
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(Struct, frozen=True, dict=True):
     """One instruction with everything that belongs to it: continuation lines, comments and blanks between them, heredocs.
 
     Args:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Word:
+
+class Word(Struct, frozen=True):
     """One word of a command.
 
     Args:
@@ -28,8 +28,7 @@ class Word:
     substitutions: tuple[Statement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     """A redirection: operator (``>``, ``>>``, ``<``, ``>&``, ``<<``…), file descriptor as written, target.
 
     The target of a heredoc is its body; ``start`` and ``end`` are those of its marker.
@@ -42,8 +41,7 @@ class Redirect:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A simple command: assignments before it, words (the first is its name), redirections.
 
     ``words`` is empty for a line of assignments only. ``export``, ``local``, ``unset``, ``[`` and ``[[`` are commands
@@ -69,8 +67,7 @@ class Command:
         return tuple(word.value for word in self.words)
 
 
-@dataclass(frozen=True, slots=True)
-class Compound:
+class Compound(Struct, frozen=True):
     """A construct that holds statements: ``kind`` is if, for, while, case, subshell, group, function or arithmetic."""
 
     kind: str
@@ -80,8 +77,7 @@ class Compound:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     """Commands joined by ``|``, possibly negated by ``!``."""
 
     commands: tuple[Command | Compound, ...]
@@ -90,8 +86,7 @@ class Pipeline:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """Pipelines joined by ``operators`` (``&&`` and ``||``, one fewer than pipelines); ``terminator`` is what ended it."""
 
     pipelines: tuple[Pipeline, ...]
@@ -101,8 +96,7 @@ class Statement:
     end: int
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(Struct, frozen=True, dict=True):
     """A whole shell text. ``understood`` is False when it holds a syntax error: then nothing may be concluded from it."""
 
     text: str

@@ -7,8 +7,9 @@ tighter than ``&&`` and ``||``, and ``;``, ``&`` and a line end close the list.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from optimizer.syntax.shell import Command, Compound, Pipeline, Redirect, Statement, Word
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.syntax.joined import line_end
 
@@ -11,8 +12,7 @@ _MARKER = re.compile(r"(?<!<)<<(-?)(?!<)[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|([A-
 _NOT_LINE_END = re.compile(r"[^\n]")
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(Struct, frozen=True):
     """Where a heredoc's body stands in the text."""
 
     start: int

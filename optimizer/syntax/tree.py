@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from optimizer.syntax.nodes import Blank, Comment, Directive, Instruction, Node
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Something wrong in a Dockerfile, said as BuildKit says it. Line and column count from 1."""
 
     line: int
@@ -21,8 +21,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True)
-class Dockerfile:
+class Dockerfile(Struct, frozen=True, dict=True):
     """A whole Dockerfile: its nodes in order. ``bom`` is the byte order mark, or empty."""
 
     nodes: tuple[Node, ...]

@@ -6,14 +6,14 @@ import json
 import posixpath
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What one call reads of the project.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from optimizer.model import Model, Stage
 from optimizer.passes.account.rights import instructions_of
@@ -17,8 +17,7 @@ _VALUED = frozenset({
 _NUMBER = "65532"  # the number of distroless' nonroot
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """An account to run as.
 
     Args:

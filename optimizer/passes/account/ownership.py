@@ -5,7 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, Used
@@ -27,8 +29,7 @@ _SHARED = frozenset({
 _FILE, _FOLDER = "file", "folder"
 
 
-@dataclass(frozen=True)
-class Ownership:
+class Ownership(Struct, frozen=True):
     """What an account has to own.
 
     Args:

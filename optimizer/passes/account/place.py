@@ -10,7 +10,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from optimizer.ecosystems import SYSTEM, Action, read_call
 from optimizer.model import Model, Stage, State, mounts
@@ -36,8 +38,7 @@ _OF_THE_IMAGE = ("/usr", "/var", "/etc", "/home", "/root", "/lib", "/bin", "/sbi
 _DEPTH = 8  # of stages that copy from stages
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """Where in the final stage an account may be made above the project's source.
 
     Args:

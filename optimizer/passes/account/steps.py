@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
@@ -55,8 +56,7 @@ def user_steps(model: Model, stage: Stage, command: int) -> Change | Refusal:
     return _change(model, stage, application, account, plan, steps)
 
 
-@dataclass(frozen=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """A new RUN: its commands, the index of the node in front of which it goes, the instruction whose style it takes."""
 
     commands: tuple[str, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
 from optimizer.syntax.shell import Script, parse_script
@@ -30,8 +31,7 @@ _REPOSITORY_SCRIPT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Purpose:
+class Purpose(Struct, frozen=True):
     """What a script is for.
 
     Args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.model import Model, Stage
@@ -82,8 +83,7 @@ def copy_line(model: Model, stage: Stage, name: str, source: str, target: str) -
     return line(model, stage, "COPY", f"--from={name} {words}")
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(Struct, frozen=True):
     """The two stages to write.
 
     Args:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.knowledge.debian import build_only, plain_name
 from optimizer.knowledge.images import BaseImage, lookup
@@ -125,8 +126,7 @@ def _linking(project: GoProject) -> tuple[bool, str]:
     return True, "no source imports C, and CGO_ENABLED=0 keeps the C resolver out"
 
 
-@dataclass(frozen=True)
-class _Base:
+class _Base(Struct, frozen=True):
     """The runtime image: its reference, what is known of it, packages to install, and how the program is linked."""
 
     reference: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.context.golang import GoModule, go_literals
 from optimizer.model.paths import context_path
@@ -13,8 +14,7 @@ from optimizer.passes.split.go_project import GoProject
 from optimizer.passes.split.shared import Refused
 
 
-@dataclass(frozen=True)
-class FilesRead:
+class FilesRead(Struct, frozen=True):
     """What goes along with a program. paths: files and folders of the image, absolute; whole: why the working directory is
     among them as a whole, None when it is not."""
 

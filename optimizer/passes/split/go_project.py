@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.golang import GoModule
@@ -26,8 +27,7 @@ _KNOWN = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
-class GoProject:
+class GoProject(Struct, frozen=True, dict=True):
     """A stage that builds Go programs and runs one.
 
     Args:

@@ -6,6 +6,8 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from optimizer.context.native import SOURCES, NativeSources, native_literals, native_sources, writes_nothing
 from optimizer.knowledge.debian import build_only, plain_name
 from optimizer.knowledge.images import BaseImage, lookup
@@ -80,8 +82,7 @@ def split_native(model: Model, stage: Stage) -> Change | None:
     return _Splitter(model, stage, image, build, start, packages).change()
 
 
-@dataclass(frozen=True)
-class _Packages:
+class _Packages(Struct, frozen=True):
     """The distribution's packages that a stage installs; recommended: with those that they recommend."""
 
     installed: tuple[str, ...]

@@ -8,6 +8,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from optimizer.context.folder import BuildContext
 from optimizer.context.source_text import RUST_SOURCES, SourceEvidence, named_paths, source_evidence
 from optimizer.ecosystems import Action, Call, read_call, unwrapped
@@ -73,8 +75,7 @@ _NOT_DATA = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Base:
+class _Base(Struct, frozen=True):
     reference: str
     image: BaseImage
     packages: tuple[str, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.knowledge.debian import build_only, package_of, plain_name, programs, runtime_packages
@@ -48,8 +49,7 @@ class Refused(Exception):
         self.position = position
 
 
-@dataclass(frozen=True)
-class SystemPackages:
+class SystemPackages(Struct, frozen=True):
     """What becomes of the distribution's packages that a stage installs.
 
     Args:

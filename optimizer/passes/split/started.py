@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.model import Model, Stage
 from optimizer.model.launch import SHELLS
@@ -18,8 +19,7 @@ _COMMON_PATH = frozenset({"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/us
 """The folders that every image searches for programs."""
 
 
-@dataclass(frozen=True)
-class Starting:
+class Starting(Struct, frozen=True):
     """How the container starts.
 
     Args:

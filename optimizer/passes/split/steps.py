@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from optimizer.ecosystems import Action, Call, read_call, unwrapped
 from optimizer.model import Model
 from optimizer.passes.split.shared import Refused
@@ -26,8 +28,7 @@ _STATE = frozenset(
 _CACHE = re.compile(r"/var/lib/apt/lists|/var/cache|/tmp/|/var/tmp|/root/\.(cache|npm)|~/\.(cache|npm)|/usr/share/(doc|man)")
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One command of a RUN. ``text`` is its source; ``call`` what it does when it is a package manager's."""
 
     command: Command
