@@ -15,7 +15,8 @@ from optimizer.context.places import HOLE, Place, Unknown, resolve
 if TYPE_CHECKING:
     import libcst as cst
 
-    from optimizer.context.python_module import Module, Modules, Scope
+    from optimizer.context.python_module import Module, Scope
+    from optimizer.context.python_modules import Modules
 
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
 
@@ -52,7 +53,7 @@ def django_settings(context: BuildContext, *, environment: Mapping[str, str] | N
     if found is None:
         return None
     from optimizer.context.python_calls import read_handlers
-    from optimizer.context.python_module import Modules
+    from optimizer.context.python_modules import Modules
     from optimizer.context.python_source import Findings
 
     base, path = found

@@ -167,9 +167,7 @@ _ROOT = re.compile(
     r"\b(set(?:e|res|re)?[ug]id|setgroups|initgroups|chroot|u?mount2?|sethostname|pivot_root|unshare|setns|reboot|iopl|ioperm|mlockall|ptrace|klogctl)\s*\("
     r"|\b(SOCK_RAW|AF_PACKET|PF_PACKET|IPPROTO_ICMP|pcap_open_live|/dev/mem)\b"
 )
-_CONSTANT = re.compile(
-    r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|char\s+)(\w+)(?:\[\])?\s*=\s*\"(\d+)\""
-)
+_CONSTANT = re.compile(r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|char\s+)(\w+)(?:\[\])?\s*=\s*\"(\d+)\"")
 _BIND = re.compile(r"\bbind\s*\(")
 _PORT = re.compile(r"\bhtons\s*\(\s*(\w+)\s*\)")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from optimizer.context.commands import command_programs, shell_programs, shell_writes
-from optimizer.context.places import HOLE, ROOT, TEMPORARY, Unknown, parent, resolve
+from optimizer.context.flask import databases
+from optimizer.context.places import HOLE, ROOT, TEMPORARY, Unknown, resolve
 from optimizer.context.python_module import Module, Scope, children, dotted
 from optimizer.context.python_source import Findings, add_places, flatten
 from optimizer.context.scopes import UNKNOWN, Value, Values
@@ -81,10 +81,7 @@ def read_module(module: Module, findings: Findings) -> None:
             for element in subscript.slice:
                 for child in children(element.slice):
                     _Call(module, subscript, scope, findings).add_program(module.values(child, scope))
-    for name, bindings in module.attributes.items():
-        if name.endswith(("SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_DATABASE_URI]")):
-            for binding, scope in bindings:
-                _flask_database(module, module.values(binding.node, scope), findings)
+    databases(module, findings)
 
 
 class _Call:
@@ -227,28 +224,6 @@ def sqlite_file(url: Value) -> Value:
         return HOLE if url.startswith(HOLE) else None
     path = url[found.end() :].removeprefix("/").split("?")[0]
     return path or ":memory:"
-
-
-def _flask_database(module: Module, values: Values, findings: Findings) -> None:
-    """A database of Flask-SQLAlchemy. Its relative paths start, by version, in `instance/` or beside the application."""
-    for value in map(sqlite_file, values):
-        if not isinstance(value, str) or value == ":memory:":
-            continue
-        folder = posixpath.dirname(f"{ROOT}/{module.path}")
-        if HOLE in value:
-            findings.unknown.add(Unknown("write", module.path, "keeps its database in a computed place"))
-        elif value.startswith(("/", ROOT)):
-            add_places(findings.written, findings, (value,), _NONE)
-        else:
-            package = module.modules.context.exists(resolve_text(f"{folder}/__init__.py"))
-            for base in (folder, f"{parent(folder) if package else folder}/instance"):
-                add_places(findings.written, findings, (f"{base}/{value}",), _NONE)
-
-
-def resolve_text(path: str) -> str:
-    """The path of a text inside the context."""
-    place = resolve(path)
-    return place.path if place else path
 
 
 def _port(call: _Call, name: str, method: str) -> bool:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, ROOT, TEMPORARY
 from optimizer.context.scopes import UNKNOWN, Value, Values
 from optimizer.context.scopes import Binding as AnyBinding
@@ -24,10 +23,12 @@ from optimizer.context.scopes import Scope as AnyScope
 if TYPE_CHECKING:
     import libcst as cst
 
+    from optimizer.context.python_modules import Modules
+
 Binding: TypeAlias = "AnyBinding[cst.BaseExpression]"
 Scope: TypeAlias = "AnyScope[cst.BaseExpression]"
 _MANY = 12  # more alternatives than this count as unknown
-_DEPTH = 60  # of expressions in expressions, names followed
+DEPTH = 60  # of expressions in expressions, names followed
 
 
 _NO_CODE = {
@@ -232,7 +233,7 @@ class Module:
 
     def values(self, node: cst.CSTNode | None, scope: Scope, depth: int = 0) -> Values:
         """All values an expression may have."""
-        if node is None or depth > _DEPTH:
+        if node is None or depth > DEPTH:
             return UNKNOWN
         from optimizer.context.python_values import evaluate
 
@@ -256,8 +257,30 @@ class Module:
         return self._all(id(where), name, [(binding, where) for binding in bindings], depth)
 
     def attribute(self, name: str, depth: int) -> Values:
-        """All values of a name such as `self.path`, `Config.DATA` or `app.config[KEY]`."""
-        return self._all(0, name, self.attributes[name], depth) if name in self.attributes else UNKNOWN
+        """All values of a name such as `self.path`, `Config.DATA` or `app.config[KEY]`, or of `settings.DATA` of an instance."""
+        if name in self.attributes:
+            return self._all(0, name, self.attributes[name], depth)
+        variable, _, inner = name.partition(".")
+        return self._of_instance(variable, inner, depth) if inner else UNKNOWN
+
+    def _of_instance(self, variable: str, name: str, depth: int) -> Values:
+        """All values of an attribute of a module's variable that is made once, by calling a class without arguments.
+
+        Classes whose bases are called ``…Settings`` take environment variables of the attributes' names (pydantic-settings).
+        """
+        import libcst as cst
+
+        bindings = self.scope.names.get(variable, ())
+        made = bindings[0].node if len(bindings) == 1 else None
+        if not isinstance(made, cst.Call) or made.args or depth > DEPTH:
+            return UNKNOWN
+        owner = self.name_of(made.func, self.scope) or ""
+        for key, value in self.modules.environment.items() if owner.endswith("Settings") else ():
+            if f"_{key}".upper().endswith(f"_{name}".upper()):
+                return (value,)
+        if f"{owner}.{name}" in self.attributes:
+            return self._all(0, f"{owner}.{name}", self.attributes[f"{owner}.{name}"], depth)
+        return self.modules.attribute(f"{owner}.{name}", depth + 1) if owner in self.aliases.values() else UNKNOWN
 
     def _all(self, owner: int, name: str, bindings: list[tuple[Binding, Scope]], depth: int) -> Values:
         """All values that assignments give a name, worked out once. A name that stands for itself is unknown."""
@@ -305,7 +328,7 @@ def parse_quietly(text: str) -> ast.Module:
         return ast.parse(text)
 
 
-def _too_deep(text: str) -> bool:
+def too_deep(text: str) -> bool:
     """Whether libcst might overflow the stack, which ends the process: nesting that `ast` refuses.
 
     A file with syntax that `ast` does not know yet is measured by its brackets, branches and line lengths.
@@ -321,58 +344,3 @@ def _too_deep(text: str) -> bool:
             deepest = max(deepest, depth)
         return deepest > 100 or text.count("elif ") > 1000 or max(map(len, text.splitlines()), default=0) > 5000
     return False
-
-
-class Modules:
-    """The Python files of a context, parsed when they are needed.
-
-    environment: values of environment variables known; base: the folder that modules are looked for in first.
-    """
-
-    def __init__(self, context: BuildContext, environment: Mapping[str, str], base: str = "") -> None:
-        self.context = context
-        self.environment = environment
-        self.bases = tuple(dict.fromkeys((f"{base}/" if base else "", "", "src/")))
-        self.problems: dict[str, tuple[int, str]] = {}
-        self._modules: dict[str, Module | None] = {}
-
-    def module(self, path: str) -> Module | None:
-        """The parsed file; None when it cannot be read, with the line and reason in `problems`."""
-        import libcst as cst
-
-        if path not in self._modules:
-            text = self.context.read_text(path)
-            self._modules[path] = None
-            try:
-                if text is None:
-                    self.problems[path] = (1, "cannot be read as text")
-                elif _too_deep(text):
-                    self.problems[path] = (1, "is nested too deeply to be parsed")
-                else:
-                    self._modules[path] = Module(path, text, self)
-            except cst.ParserSyntaxError as error:
-                self.problems[path] = (error.raw_line, "is not Python 3 that can be parsed")
-            except RecursionError:
-                self.problems[path] = (1, "is nested too deeply to be parsed")
-        return self._modules[path]
-
-    def find(self, name: str) -> str | None:
-        """The file of a module in the context; None for one that is not there."""
-        inside = name.strip("/").replace(".", "/")
-        for base in self.bases if not name.startswith("/") else ("",):
-            for path in (f"{base}{inside}.py", f"{base}{inside}/__init__.py"):
-                if self.context.exists(path):
-                    return path
-        return None
-
-    def attribute(self, name: str, depth: int) -> Values:
-        """All values of `package.module.NAME` or `package.module.Class.NAME` of a module in the context."""
-        cut = max(name.rfind("."), name.rfind("/"))
-        while cut > 0 and depth <= _DEPTH:
-            path = self.find(name[:cut])
-            module = self.module(path) if path else None
-            if module is not None:
-                inner = name[cut + 1 :]
-                return module.attribute(inner, depth) if "." in inner else module.bound(inner, module.scope, depth)
-            cut = max(name.rfind(".", 0, cut), name.rfind("/", 0, cut))
-        return UNKNOWN

@@ -21,7 +21,7 @@ from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, TEMPORARY, Place, Unknown, resolve
 
 if TYPE_CHECKING:
-    from optimizer.context.python_module import Modules
+    from optimizer.context.python_modules import Modules
 
 MAXIMUM_SOURCE = 4 << 20  # characters of Python that are read; more of it counts as unknown
 # A name that imports, calls or assigns something that python_calls.py knows.
@@ -33,11 +33,6 @@ _OF_INTEREST = re.compile(
     r"|run_app|run_simple|run_server|run_task|serve|_server\b|send_file|send_from|FileResponse|StaticFiles|Jinja2Templates|FileSystemLoader"
     r"|h5py|numpy|loguru|tinydb|GzipFile|ZipFile|open_file|urlretrieve|\bpty\b|create_subprocess|Image\b"
 )
-_SKIPPED_FOLDERS = {
-    "tests", "test", "testing", "node_modules", "site-packages", "__pycache__", "venv", ".venv", "env", ".env", ".git",
-    ".tox", ".nox", ".eggs",
-}  # fmt: skip
-_SKIPPED_FILES = re.compile(r"(test_.*|.*_test|conftest|setup|noxfile|fabfile)\.py$")
 
 
 class PythonEvidence(Struct, frozen=True):
@@ -84,7 +79,7 @@ def python_evidence(
     in turn. environment: environment variables known to be set, such as those of ENV; others have the default the source
     gives, and without one are unknown.
     """
-    from optimizer.context.python_module import Modules
+    from optimizer.context.python_modules import Modules, is_skipped
 
     modules = Modules(context, environment or {})
     findings = Findings()
@@ -92,7 +87,7 @@ def python_evidence(
     follow: set[str] = set()
     for start in map(posixpath.normpath, folders_or_files):
         if context.is_dir(start):
-            pending += [path for path in context.under(start) if path.endswith(".py") and not _skipped(path)]
+            pending += [path for path in context.under(start) if path.endswith(".py") and not is_skipped(path)]
             if context.truncated:
                 findings.unknown.add(Unknown("context", start, "has too many files to list"))
         else:
@@ -123,11 +118,6 @@ def python_evidence(
         tuple(sorted(findings.imports)), tuple(sorted(findings.programs)), tuple(sorted(findings.written)),
         tuple(sorted(findings.read)), tuple(sorted(findings.ports)), files, tuple(sorted(findings.unknown)),
     )  # fmt: skip
-
-
-def _skipped(path: str) -> bool:
-    *folders, name = path.split("/")
-    return bool(_SKIPPED_FOLDERS.intersection(folders) or _SKIPPED_FILES.fullmatch(name))
 
 
 def _read(path: str, text: str, modules: Modules, findings: Findings) -> list[str]:

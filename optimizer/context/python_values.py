@@ -8,6 +8,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from optimizer.context.flask import instance_folder, setting
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, join, parent
 from optimizer.context.python_module import Module, Scope
 from optimizer.context.scopes import UNKNOWN, Value, Values
@@ -142,6 +143,8 @@ def _attribute(module: Module, node: cst.Attribute, scope: Scope, depth: int) ->
     if written and written in module.attributes:
         return module.attribute(written, depth)
     full = module.name_of(node, scope)
+    if name == "instance_path":
+        return (instance_folder(module),)
     if full == "os.curdir":
         return (".",)
     if full in ("os.sep", "os.path.sep"):
@@ -159,7 +162,7 @@ def _attribute(module: Module, node: cst.Attribute, scope: Scope, depth: int) ->
             last = [posixpath.basename(text) for text in texts]
             return tuple(text if name == "name" else posixpath.splitext(text)[0] for text in last)
         return UNKNOWN
-    if (full and full.split(".")[0] in module.aliases.values()) or (full and full.startswith("/")):
+    if full and written and (written.split(".")[0] in module.aliases or full.startswith("/")):
         return module.modules.attribute(full, depth + 1)
     return UNKNOWN
 
@@ -173,6 +176,8 @@ def _subscript(module: Module, node: cst.Subscript, scope: Scope, depth: int) ->
         return UNKNOWN
     key = node.slice[0].slice.value
     written = dotted(node)
+    if isinstance(node.value, cst.Attribute) and node.value.attr.value == "config" and isinstance(key, cst.SimpleString):
+        return setting(module.modules, str(key.evaluated_value), depth)
     if written and written in module.attributes:
         return module.attribute(written, depth)
     keys = module.values(key, scope, depth + 1)
@@ -208,6 +213,13 @@ def _call(module: Module, node: cst.Call, scope: Scope, depth: int) -> Values:
         known = module.modules.environment
         found = [known.get(variable) if isinstance(variable, str) else HOLE for variable in (positional or [UNKNOWN])[0]]
         return tuple(itertools.chain.from_iterable(default if value is None else (value,) for value in found))
+    if name.endswith(".config.get") and positional and len(positional[0]) == 1 and isinstance(positional[0][0], str):
+        default = positional[1] if len(positional) > 1 else ()
+        given = setting(module.modules, positional[0][0], depth)
+        return default if given == UNKNOWN and default else (*given, *default)
+    if name == "importlib.resources.files" and positional:
+        packages = [module.modules.find(value) if isinstance(value, str) else None for value in positional[0]]
+        return tuple(f"{ROOT}/{posixpath.dirname(file)}" if file else HOLE for file in packages)
     if name in _PATHS:
         return tuple(_join(parts) for parts in _product(positional))
     if not positional:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import sys
-import tomllib
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 from optimizer.context.javascript import package_json
+from optimizer.context.python_projects import MANIFESTS, console_scripts
 from optimizer.model.launch import Target
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
 
 _JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx")
+_PROJECTS = 20  # of a build context that are looked into
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -86,8 +87,8 @@ class Files(Struct, frozen=True):
                 unknown.append(f"the module {module} is not in the build context")
         return Found(tuple(entries), tuple(unknown))
 
-    def module(self, name: str, folder: str | None, runs: bool) -> str | None:
-        """The file of the context that a Python module begins with: beside the program, in PYTHONPATH, or installed."""
+    def module(self, name: str, folder: str | None, runs: bool, inside: str = "") -> str | None:
+        """The file of the context that a Python module begins with: beside the program, in PYTHONPATH, or of a project in `inside`."""
         context = self.model.context
         if context is None:
             return None
@@ -99,21 +100,22 @@ class Files(Struct, frozen=True):
                 found = context_path(self.model, self.stage, posixpath.join(base, path + ending))
                 if found is not None:
                     return found
-        for candidate in (inner + path + ending for inner in ("", "src/") for ending in endings):
+        for candidate in (posixpath.join(inside, inner, path) + ending for inner in ("", "src") for ending in endings):
             if context.exists(candidate) and any(image_path(self.model, stage, candidate) for stage in self.model.stages):
                 return candidate
         return None
 
     def console_script(self, name: str, folder: str | None) -> str | None:
-        """The file behind a command that the context's pyproject.toml installs."""
+        """The file behind a command that installing a project of the context makes."""
         context = self.model.context
-        try:
-            data = tomllib.loads((context.read_text("pyproject.toml") if context is not None else None) or "")
-            scripts = {**data.get("tool", {}).get("poetry", {}).get("scripts", {}), **data.get("project", {}).get("scripts", {})}
-        except (tomllib.TOMLDecodeError, AttributeError, TypeError):
+        if context is None:
             return None
-        target = scripts.get(name)
-        return self.module(target.split(":")[0], folder, False) if isinstance(target, str) else None
+        projects = sorted({posixpath.dirname(file) for file in context.files() if posixpath.basename(file) in MANIFESTS}, key=len)
+        for project in projects[:_PROJECTS]:
+            target = console_scripts(context, project or ".").get(name)
+            if target is not None:
+                return self.module(target.split(":")[0].strip(), folder, False, inside=project)
+        return None
 
 
 def compiled_language(model: Model, stage: Stage) -> list[str]:

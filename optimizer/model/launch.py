@@ -29,6 +29,14 @@ LANGUAGES: Mapping[str, str] = {
     "go": "go", "cargo": "rust",
     **dict.fromkeys(("ruby", "bundle", "rails", "rackup", "puma", "unicorn", "sidekiq"), "ruby"), "perl": "perl", "mix": "elixir",
 }  # fmt: skip
+RUN_AS_MODULE: Mapping[str, str] = {
+    **{name: name for name in (
+        "gunicorn", "uvicorn", "flask", "celery", "hypercorn", "daphne", "streamlit", "alembic", "fastapi", "quart", "granian", "dramatiq",
+        "pytest",
+    )},
+    "waitress-serve": "waitress", "django-admin": "django",
+}  # fmt: skip
+"""Commands of Python packages that ``python -m`` starts as well: the packages have a ``__main__``."""
 _PYTHON_VALUED = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 _NODE_VALUED = frozenset({
     "-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions", "-P", "--project", "--tsconfig", "-w",

@@ -74,6 +74,7 @@ class Start(Struct, frozen=True):
             files of the image that are not in the context, such as what a build makes.
         scripts: The shell scripts of the context that run, as context paths.
         unknown: Why there may be more than that, one reason an item.
+        installed: The commands among them that installing a Python project of the context makes.
     """
 
     commands: tuple[Started, ...]
@@ -81,6 +82,7 @@ class Start(Struct, frozen=True):
     entries: tuple[str, ...]
     scripts: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    installed: tuple[str, ...] = ()
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ class _Reader:
     entries: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    installed: list[str] = field(default_factory=list)
     running: list[tuple[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -160,7 +163,7 @@ class _Reader:
         language = languages[-1] if languages else None
         return Start(
             tuple(self.commands), language, tuple(dict.fromkeys(self.entries)), tuple(dict.fromkeys(self.scripts)),
-            tuple(dict.fromkeys(self.unknown)),
+            tuple(dict.fromkeys(self.unknown)), tuple(dict.fromkeys(self.installed)),
         )  # fmt: skip
 
     def _words(self, position: int | None) -> tuple[Argv, Script | None]:
@@ -402,6 +405,7 @@ class _Reader:
         elif (module := self.files.console_script(program, self.workdir)) is not None:
             self.languages.append("python")
             self.entries.append(module)
+            self.installed.append(program)
         elif "/" in program:
             self.entries.append(posixpath.normpath(posixpath.join(folder or "/", program)))
             self.languages += self._compiled(program, folder)

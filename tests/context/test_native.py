@@ -89,7 +89,6 @@ def test_no_compilers(name: str | None) -> None:
     assert not is_compiler(name)
 
 
-
 def test_a_link_line() -> None:
     found = read_compiler(words := shlex.split("g++ -O2 -I include -o bin/app a.o b.cpp -L lib -lcurl -l z -Wl,-rpath,/x"), words)
     assert (found.output, found.libraries, found.inputs, found.links, found.cxx) == ("bin/app", ("curl", "z"), ("a.o", "b.cpp"), True, True)

@@ -219,6 +219,62 @@ def test_a_flask_database_is_beside_the_application_or_in_its_instance_folder(ma
     assert texts(found.written) == {"context:x.db", "context:instance/x.db", "absolute:/d/y.db"}
 
 
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [("web.py", "instance"), ("web/__init__.py", "instance"), ("web/api/views.py", "instance"), ("src/web/__init__.py", "src/instance")],
+)
+def test_the_instance_folder_is_beside_the_outermost_package(make_context, path, folder):
+    packages = {f"{part}/__init__.py": "" for part in ("web", "web/api") if path.startswith(part + "/")}
+    files = {**packages, path: "import os\nos.makedirs(app.instance_path)"}
+    found = python_evidence(make_context(files), (".",))
+    assert texts(found.written) == {f"context:{folder}/"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "class Config:\n    STORE = '/data/x'",
+        "STORE = '/data/x'",
+        "def f(app): app.config['STORE'] = '/data/x'",
+        "def f(app): app.config.from_mapping(STORE='/data/x')",
+    ],
+)
+@pytest.mark.parametrize("use", ["app.config['STORE']", "current_app.config.get('STORE')"])
+def test_a_setting_of_flask_comes_from_any_file(make_context, settings, use):
+    found = read(make_context, f"open({use}, 'w')", **{"config.py": settings})
+    assert texts(found.written) == {"absolute:/data/x"}
+    assert found.unknown == ()
+
+
+@pytest.mark.parametrize("use", ["app.config['STORE']", "app.config['store']", "app.config.get('STORE')"])
+def test_a_setting_that_no_file_gives_is_unknown(make_context, use):
+    found = read(make_context, f"open({use}, 'w')", **{"config.py": "class Config:\n    store = '/data/x'", "tests/a.py": "STORE = '/y'"})
+    assert (found.written, len(found.unknown)) == ((), 1)
+
+
+CLASS = "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    data_dir: str = '/data'\nsettings = Settings()"
+
+
+@pytest.mark.parametrize(
+    ("environment", "written"), [({}, "absolute:/data/x"), ({"DATA_DIR": "/e"}, "absolute:/e/x"), ({"APP_DATA_DIR": "/f"}, "absolute:/f/x")]
+)
+def test_an_attribute_of_an_instance_has_the_default_or_the_environments_value(make_context, environment, written):
+    source = "from config import settings\nopen(settings.data_dir + '/x', 'w')"
+    assert texts(read(make_context, source, environment, **{"config.py": CLASS}).written) == {written}
+
+
+def test_an_attribute_of_an_instance_made_with_arguments_is_unknown(make_context):
+    source = "from config import settings\nopen(settings.data_dir, 'w')"
+    found = read(make_context, source, **{"config.py": CLASS.replace("Settings()", "Settings(data_dir=x)")})
+    assert (found.written, len(found.unknown)) == ((), 1)
+
+
+def test_resources_of_a_package_lie_in_it(make_context):
+    source = "from importlib import resources\nresources.files('pkg').joinpath('a.txt').read_text()\nresources.files('other')"
+    found = read(make_context, source, **{"src/pkg/__init__.py": ""})
+    assert (texts(found.read), found.unknown) == ({"context:src/pkg/a.txt"}, ())
+
+
 def test_read_places(make_context):
     found = read(
         make_context,

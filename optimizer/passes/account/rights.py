@@ -75,7 +75,8 @@ def service_of(application: Application) -> str | None:
 
 def unclear_program(application: Application, context: BuildContext) -> str | None:
     """The reason why what a started program writes is not known."""
-    own = {path.rpartition("/")[2] for path in (*application.start.scripts, *application.start.entries)}
+    start = application.start
+    own = {path.rpartition("/")[2] for path in (*start.scripts, *start.entries, *start.installed)}
     for command in application.start.commands:
         name = command.name or ""
         if re.fullmatch(r"(python|pypy)[\d.]*", name):

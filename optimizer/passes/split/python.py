@@ -13,9 +13,9 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.entries import Files
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
+from optimizer.passes.split.python_copies import sort_copies
 from optimizer.passes.split.python_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
     IN_SLIM,
@@ -77,6 +77,7 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     application = application_of(model, stage)
     if application is None or application.language != "python":
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
+    sort_copies(model, stage, plan, application)
     _check_paths(model, stage, plan, application)
     system = system_packages(model, plan, application, runtime, stage)
     return _change(model, stage, plan, system, runtime, reference, application)
@@ -142,11 +143,9 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
     local = {s for package in known.values() if package is not None for s in package.scripts}
     programs = set(application.programs) | _run_programs(model, plan, application, local)
     scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
+    local |= set(application.start.installed)
     programs = {p for p in programs if p not in local and posixpath.basename(p) not in scripts}
     programs = {p for p in programs if not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
-    if plan.project:
-        own, workdir = Files(model, stage, {}), model.behind(stage).workdir
-        programs = {p for p in programs if own.console_script(p, workdir) is None}
     complete = not application.unknown_about("program") and all(known.values())
     libraries: list[str] = []
     for name in sorted(names):

@@ -94,8 +94,6 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         named = plan.project or any(posixpath.basename(m) in step.text for m in plan.manifests)
         if step.program in _EDITORS and plan.pip and position < plan.pip[-1] and named:
             raise Refused(f"`{step.program}` may change what pip reads afterwards", position)
-    _sort_copies(model, plan, copies)
-    plan.build.sort()
     return plan
 
 
@@ -222,29 +220,6 @@ def _folder_at(model: Model, copy: CopyFacts, place: str) -> str | None:
         ):
             return posixpath.dirname(file) or "."
     return None
-
-
-def _sort_copies(model: Model, plan: Plan, copies: tuple[CopyFacts, ...]) -> None:
-    """A COPY of what pip reads is needed to build; it stays in the runtime stage unless a later COPY brings the same."""
-    needed = set(plan.manifests)
-    for copy in copies if plan.project else ():
-        if copy.position < plan.project[-1]:
-            plan.build.append(copy.position)
-            if plan.editable:
-                plan.runtime[copy.position] = []
-    for copy in copies if not plan.project else ():
-        if not plan.pip or copy.position > plan.pip[-1] or not any(copy.image_of(model, file) for file in needed):
-            continue
-        plan.build.append(copy.position)
-        files = {f for s in copy.sources for m in (model.context.match(s) if model.context else ()) for f in _files(model, m)}
-        again = [c for c in copies if c.position > copy.position]
-        if files and all(any(c.image_of(model, f) == copy.image_of(model, f) for c in again) for f in files if copy.image_of(model, f)):
-            plan.runtime[copy.position] = []
-
-
-def _files(model: Model, path: str) -> tuple[str, ...]:
-    assert model.context is not None
-    return model.context.under(path) if path == "." or model.context.is_dir(path) else (path,)
 
 
 def _paths(model: Model, position: int) -> list[str]:

@@ -1,0 +1,1 @@
+"""What the repair of a multi-stage build is made of."""
