@@ -42,12 +42,12 @@ __all__ = [
 
 
 def optimize(
-    source: str | bytes | DockerfileParser, *, context: str | Path | BuildContext | None = None, config: Options | None = None
+    source: str | bytes | Dockerfile | DockerfileParser, *, context: str | Path | BuildContext | None = None, config: Options | None = None
 ) -> Result:
     """Rewrite a Dockerfile.
 
     Args:
-        source: Its text or bytes, or a ``dockerfile_parse.DockerfileParser`` that holds it.
+        source: Its text or bytes, what ``parse`` made of them, or a ``dockerfile_parse.DockerfileParser`` that holds them.
         context: The folder that is built, or an opened ``BuildContext``. Without one, only what the text alone
             proves is done.
         config: What may be done; the default is every pass, safe changes only, the last stage.
@@ -59,18 +59,14 @@ def optimize(
     Raises:
         optimizer.context.ContextError: The context is not a folder that can be read.
     """
-    from optimizer.engine.interchange import from_dockerfile_parser, is_dockerfile_parser
+    if not isinstance(source, str | bytes | Dockerfile):
+        from optimizer.engine.interchange import from_dockerfile_parser, is_dockerfile_parser
 
-    if isinstance(source, bytes):
-        text = decode(source)
-    elif isinstance(source, str):
-        text = source
-    elif is_dockerfile_parser(source):
-        text = from_dockerfile_parser(source)
-    else:
-        raise TypeError(f"a Dockerfile's text, bytes or DockerfileParser, not {type(source).__name__}")
+        if not is_dockerfile_parser(source):
+            raise TypeError(f"a Dockerfile's text, bytes, tree or DockerfileParser, not {type(source).__name__}")
+        source = from_dockerfile_parser(source)
     if isinstance(context, str | Path):
         from optimizer.context.folder import BuildContext
 
         context = BuildContext.open(Path(context))
-    return run(text, context, config or Options())
+    return run(decode(source) if isinstance(source, bytes) else source, context, config or Options())

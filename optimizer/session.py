@@ -175,7 +175,7 @@ def _outcome(path: Path, request: Request) -> Outcome:
             return Outcome(path, data, errors=tuple(str(InputError(empty.name, p.message, p.line, p.column)) for p in file.problems))
         _check_target(empty.name, file, options)
         folder, note = _context_of(path, file, request, config)
-        result = _optimized(path, data, folder, options, request)
+        result = _optimized(path, file, folder, options, request)
         if request.write and path != STANDARD_INPUT:
             if result.ignore_file is not None and folder is not None:
                 _write_ignore_file(folder / result.ignore_file.path, result.ignore_file)
@@ -211,7 +211,7 @@ def _context_of(path: Path, file: Dockerfile, request: Request, config: Config) 
     return folder, "" if folder == Path(os.path.abspath(path)).parent else f"build context: {os.path.relpath(folder)}"
 
 
-def _optimized(path: Path, data: bytes, folder: Path | None, options: Options, request: Request) -> Result:
+def _optimized(path: Path, file: Dockerfile, folder: Path | None, options: Options, request: Request) -> Result:
     from optimizer.context.folder import BuildContext, ContextError
 
     try:
@@ -221,12 +221,12 @@ def _optimized(path: Path, data: bytes, folder: Path | None, options: Options, r
         if context is None:
             if request.proving is not None:
                 raise InputError(Outcome(path).name, "no build context to build with; --context gives one")
-            return optimizer.optimize(data, config=options)
+            return optimizer.optimize(file, config=options)
         target = context.root / (context.ignore_file or ".dockerignore")
         pending = request.ignore_files.get(target)  # what another Dockerfile of the same context would write
         if pending is not None and not request.write:
             context = context.with_patterns(pending.patterns, pending.path, pending.text)
-        result = _rewritten(Outcome(path).name, data, context, options, request)
+        result = _rewritten(Outcome(path).name, file, context, options, request)
         if result.ignore_file is not None:
             request.ignore_files[target] = result.ignore_file
         return result
@@ -234,10 +234,10 @@ def _optimized(path: Path, data: bytes, folder: Path | None, options: Options, r
         raise InputError(str(error.path), f"no build context: {error.reason}") from error
 
 
-def _rewritten(name: str, data: bytes, context: BuildContext, options: Options, request: Request) -> Result:
+def _rewritten(name: str, file: Dockerfile, context: BuildContext, options: Options, request: Request) -> Result:
     if request.proving is None:
-        return optimizer.optimize(data, context=context, config=options)
-    return request.proving.fixed(name, lambda each: optimizer.optimize(data, context=context, config=each), options, context)
+        return optimizer.optimize(file, context=context, config=options)
+    return request.proving.fixed(name, lambda each: optimizer.optimize(file, context=context, config=each), options, context)
 
 
 def _write_ignore_file(path: Path, new: IgnoreFile) -> None:

@@ -18,6 +18,7 @@ MERGED = "FROM debian:bookworm\nRUN mkdir /a \\\n    && mkdir /b\n"
 def test_text_and_bytes() -> None:
     assert optimizer.optimize(SOURCE).text == MERGED
     assert optimizer.optimize(SOURCE.encode()).text == MERGED
+    assert optimizer.optimize(optimizer.parse(SOURCE)).text == MERGED
 
 
 def test_bytes_that_are_no_utf8_are_kept() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from optimizer.model import Model
+from collections.abc import Callable
+
+from optimizer.model import Model, Stage
 from optimizer.passes.base import Fact
-from optimizer.syntax import Dockerfile, Instruction, parse
+from optimizer.syntax import Instruction, parse
 
 _COMMANDS = ("CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL")
 _METADATA = ("LABEL", "EXPOSE", "VOLUME", "ONBUILD", "SHELL", "MAINTAINER")
@@ -25,28 +27,27 @@ def broken(before: Model, after: Model, alters: frozenset[Fact]) -> str | None:
     if after.file.problems and not before.file.problems:
         problem = after.file.problems[0]
         return f"the new text has an error on line {problem.line}: {problem.message}"
-    old, new = observe(before), observe(after)
     for fact in Fact:
-        if fact not in alters and old[fact] != new[fact]:
+        if fact not in alters and not _same(fact, before, after):
             return f"{fact.value} changed"
     return None
 
 
-def observe(model: Model) -> dict[Fact, object]:
-    """Every fact's value, comparable."""
-    final = model.final
-    state = model.behind(final)
-    return {
-        Fact.STAGES: tuple(stage.name for stage in model.stages),
-        Fact.BASES: tuple(stage.reference for stage in model.stages),
-        Fact.COMMAND: tuple((k, _meaning(model, model.last(final, k))) for k in _COMMANDS),
-        Fact.ENV: tuple(sorted(state.env.items())),
-        Fact.WORKDIR: state.workdir,
-        Fact.USER: state.user,
-        Fact.METADATA: tuple(_meaning(model, p) for p in final.positions if model.file.instruction(p).keyword in _METADATA),
-        Fact.COPIES: tuple(tuple(_copies(model.file, s.positions)) for s in model.stages),
-        Fact.RUNS: tuple(tuple(_runs(model.file, s.positions)) for s in model.stages),
-    }
+def _same(fact: Fact, before: Model, after: Model) -> bool:
+    """Whether a fact is the same on both sides."""
+    if fact is not Fact.RUNS:
+        return _VALUES[fact](before) == _VALUES[fact](after)
+    return len(before.stages) == len(after.stages) and all(
+        _same_commands(_runs(before, old), _runs(after, new)) for old, new in zip(before.stages, after.stages, strict=True)
+    )
+
+
+def _commands(model: Model) -> object:
+    return [_meaning(model, model.last(model.final, keyword)) for keyword in _COMMANDS]
+
+
+def _metadata(model: Model) -> object:
+    return [_meaning(model, p) for p in model.final.positions if model.file.instruction(p).keyword in _METADATA]
 
 
 def _meaning(model: Model, position: int | None) -> object:
@@ -56,22 +57,42 @@ def _meaning(model: Model, position: int | None) -> object:
     return node.keyword, node.json or node.value, model.before(position).shell if node.json is None else None
 
 
-def _copies(file: Dockerfile, positions: tuple[int, ...]) -> list[object]:
-    nodes = [file.instruction(p) for p in positions]
-    return [(n.keyword, tuple((f.name, f.value) for f in n.flags), n.words) for n in nodes if n.keyword in ("COPY", "ADD")]
+def _copies(model: Model) -> object:
+    stages = [[model.file.instruction(p) for p in stage.positions] for stage in model.stages]
+    return [
+        [(n.keyword, [(f.name, f.value) for f in n.flags], n.words) for n in nodes if n.keyword in ("COPY", "ADD")] for nodes in stages
+    ]
 
 
-def _runs(file: Dockerfile, positions: tuple[int, ...]) -> list[object]:
-    """The simple commands of the RUN instructions, one row over instruction boundaries."""
-    found: list[object] = []
-    for position in positions:
-        node = file.instruction(position)
-        if node.keyword == "RUN":
-            found.extend(_commands(node))
-    return found
+_VALUES: dict[Fact, Callable[[Model], object]] = {
+    Fact.STAGES: lambda model: [stage.name for stage in model.stages],
+    Fact.BASES: lambda model: [stage.reference for stage in model.stages],
+    Fact.COMMAND: _commands,
+    Fact.ENV: lambda model: model.behind(model.final).env,
+    Fact.WORKDIR: lambda model: model.behind(model.final).workdir,
+    Fact.USER: lambda model: model.behind(model.final).user,
+    Fact.METADATA: _metadata,
+    Fact.COPIES: _copies,
+}
+"""What each fact but the commands of RUN is, comparable."""
 
 
-def _commands(node: Instruction) -> list[object]:
+def _runs(model: Model, stage: Stage) -> list[Instruction]:
+    nodes = map(model.file.instruction, stage.positions)
+    return [node for node in nodes if node.keyword == "RUN"]
+
+
+def _same_commands(old: list[Instruction], new: list[Instruction]) -> bool:
+    """Whether two lists of RUN run the same simple commands in one row; those that both begin or end with need no look."""
+    while old and new and old[0] is new[0]:
+        old, new = old[1:], new[1:]
+    while old and new and old[-1] is new[-1]:
+        old, new = old[:-1], new[:-1]
+    return [command for node in old for command in _row(node)] == [command for node in new for command in _row(node)]
+
+
+def _row(node: Instruction) -> list[object]:
+    """The simple commands of a RUN."""
     if node.script is None or not node.script.understood:
         return [node.value]
     return [(tuple(w.text for w in c.words), tuple(n for n, _ in c.assignments)) for c in node.script.commands]

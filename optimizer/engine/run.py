@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -26,18 +25,18 @@ MAX_CHANGES = 500
 _IGNORE = re.compile(r"#\s*dopt:\s*ignore(-file)?(?![\w-])\s*(?:\[([^\]]*)\])?", re.I)
 
 
-def run(source: str, context: BuildContext | None, options: Options, passes: Sequence[Pass] = PASSES) -> Result:
+def run(source: str | Dockerfile, context: BuildContext | None, options: Options, passes: Sequence[Pass] = PASSES) -> Result:
     """Rewrite one Dockerfile.
 
     Args:
-        source: Its text.
+        source: Its text, or what ``parse`` made of it.
         context: The build context, None when there is none: then only what the text alone proves is done.
         options: What may be done.
         passes: The passes, in order.
     """
-    file = parse(source)
+    file = parse(source) if isinstance(source, str) else source
     if file.problems:
-        return Result(source, source, problems=file.problems)
+        return Result(file.text, file.text, problems=file.problems)
     chosen = [p for p in passes if (options.select is None or p.name in options.select) and p.name not in options.ignore]
     job = _Job(file, context, options)
     for _ in range(MAX_ROUNDS):
@@ -48,28 +47,27 @@ def run(source: str, context: BuildContext | None, options: Options, passes: Seq
     else:
         job.faults.append(Refused(made[-1], f"stopped: the text has not settled after {MAX_ROUNDS} rounds", 1, fault=True))
     refusals = {**dict.fromkeys(job.faults), **dict.fromkeys(job.refusals)}
-    return Result(source, job.file.text, tuple(job.rewrites), tuple(sorted(refusals, key=lambda r: r.line)), ignore_file=job.ignore_file)
+    return Result(file.text, job.file.text, tuple(job.rewrites), tuple(sorted(refusals, key=lambda r: r.line)), ignore_file=job.ignore_file)
 
 
-@dataclass
 class _Job:
     """The Dockerfile on its way: the tree now, and which nodes of the source each of its nodes came from."""
 
-    file: Dockerfile
-    context: BuildContext | None
-    options: Options
-    rewrites: list[Rewrite] = field(default_factory=list)
-    refusals: list[Refused] = field(default_factory=list)
-    faults: list[Refused] = field(default_factory=list)
-    dropped: set[tuple[str, str]] = field(default_factory=set)
-    stopped: set[str] = field(default_factory=set)
-    ignore_file: IgnoreFile | None = None
-
-    def __post_init__(self) -> None:
-        self.seen = {self.file.text}
-        self.original = self.file
-        self.origins: list[frozenset[int]] = [frozenset({i}) for i in range(len(self.file.nodes))]
-        self.model = self.model_of(self.file)
+    def __init__(self, file: Dockerfile, context: BuildContext | None, options: Options) -> None:
+        self.original = self.file = file
+        self.context = context
+        self.options = options
+        self.model = self.model_of(file)
+        self.origins = [frozenset({i}) for i in range(len(file.nodes))]
+        self.seen = {file.text}
+        self.ignore_file: IgnoreFile | None = None
+        self.rewrites: list[Rewrite] = []
+        self.refusals: list[Refused] = []
+        self.faults: list[Refused] = []
+        self.dropped: set[tuple[str, str]] = set()
+        self.stopped: set[str] = set()
+        self.settled: dict[str, tuple[Model, list[Refused]]] = {}
+        """For each pass that had nothing left to do: the facts that it saw, and what it refused."""
 
     def model_of(self, file: Dockerfile) -> Model:
         return Model(file, self.context, self.options.target, self.options.runtime)
@@ -79,6 +77,10 @@ class _Job:
 
         A pass that raises is not asked again: its exception becomes a fault, the text stays as it was before.
         """
+        seen, refusals = self.settled.get(rewriter.name, (None, []))
+        if seen is self.model:  # a pass is pure: asked again, it would say the same
+            self.refusals.extend(refusals)
+            return False
         made = 0
         try:
             while self.step(rewriter):
@@ -113,6 +115,7 @@ class _Job:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: only if {found.assumption}", line, available=True))
             elif (rewriter.name, found.file.text) not in self.dropped and self.apply(rewriter, found):
                 return True
+        self.settled[rewriter.name] = self.model, refusals
         self.refusals.extend(refusals)
         return False
 

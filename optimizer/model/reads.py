@@ -136,9 +136,7 @@ class _Reader:
 
     def check_variables(self) -> None:
         """No variable lets a copied file reach a package manager."""
-        for name in _STEERING:
-            if name not in self.state.env and name not in self.state.args:
-                continue
+        for name in sorted(_STEERING & (self.state.env.keys() | self.state.args.keys())):
             value = self.state.lookup(name)
             if name == "PYTHONPATH" and value is not None and not any(self.shadows(self.path(part)) for part in value.split(":") if part):
                 continue
