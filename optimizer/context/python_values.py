@@ -164,6 +164,8 @@ def _attribute(module: Module, node: cst.Attribute, scope: Scope, depth: int) ->
         return UNKNOWN
     if full and written and (written.split(".")[0] in module.aliases or full.startswith("/")):
         return module.modules.attribute(full, depth + 1)
+    if written:
+        return module.attribute(written, depth + 1)
     return UNKNOWN
 
 

@@ -299,3 +299,15 @@ def _below(path: str, folder: str) -> str | None:
         inside = path.startswith("/") if folder == "/" else not path.startswith("/")
         return path.lstrip("/") if inside and path != folder else None
     return path[len(folder) + 1 :] if path.startswith(f"{folder}/") else None
+
+
+def search_path(model: Model, stage: Stage, before: int | None = None) -> tuple[str, ...]:
+    """The folders of PATH that a stage's own ENV lines put there, as far as they are known."""
+    found: list[str] = []
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        for pair in node.pairs if node.keyword == "ENV" and (before is None or position < before) else ():
+            if pair.name == "PATH" and pair.value is not None:
+                state = model.before(position)
+                found += [folder for part in node.unquote(pair.value).split(":") if (folder := state.expand(part)) is not None]
+    return tuple(folder for part in found for folder in part.split(":") if folder)

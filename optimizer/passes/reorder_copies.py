@@ -30,7 +30,8 @@ class ReorderCopies(Pass):
         Moves a COPY or ADD of the source below the RUN instructions that do not read it, such as ``apt-get install``.
         Where an install reads a manifest out of the source (``requirements.txt``, ``package.json`` and their like),
         a COPY of just those files is put in front of it. A RUN that installs and then works on the source
-        (``npm ci && npm run build``) is divided, and the source copied in between.
+        (``npm ci && npm run build``) is divided, and the source copied in between. Poetry and uv are told to leave out
+        the project itself where the program runs from its source.
 
     Why
         A changed file invalidates the cache of the COPY that brings it and of everything below. With the source copied
@@ -48,7 +49,7 @@ class ReorderCopies(Pass):
     """
 
     name = "reorder-copies"
-    alters = frozenset({Fact.COPIES})
+    alters = frozenset({Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
             'FROM python:3.12\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["python", "app.py"]\n',
@@ -65,6 +66,7 @@ class ReorderCopies(Pass):
 
     def changes(self, model: Model) -> Iterator[Change | Refusal]:
         """See ``Pass.changes``."""
+        yield from _dependencies_only(model)
         refused: set[int] = set()
         for stage in model.stages:
             installs = [p for p in stage.positions if model.file.instruction(p).keyword == "RUN" and _installs(model.file.instruction(p))]
@@ -75,6 +77,14 @@ class ReorderCopies(Pass):
                         yield found
                     if isinstance(found, Refusal):
                         refused.add(found.position)
+
+
+def _dependencies_only(model: Model) -> Iterator[Change]:
+    texts = [model.file.instruction(p).value for p in model.final.positions if model.file.instruction(p).keyword == "RUN"]
+    if model.context is not None and any("poetry" in text or "uv sync" in text for text in texts):
+        from optimizer.passes.reorder.dependencies_only import dependencies_only  # seldom needed
+
+        yield from dependencies_only(model, model.final)
 
 
 @dataclass

@@ -64,7 +64,8 @@ class SplitStages(Pass):
 
     What it does
         Python: installs packages into a virtual environment in a build stage and copies that into the slim image of
-        the same Python, with the runtime libraries of the ``-dev`` packages that were installed. Node: builds and
+        the same Python, with the runtime libraries of the ``-dev`` packages that were installed. Poetry, uv and Pipenv
+        stay in the build stage, and the program starts without them. Node: builds and
         installs in build stages and copies ``node_modules`` without development dependencies and what the build made into
         the slim image of the same Node. Go: copies the program onto a distroless image, static where no source needs C.
         C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same Debian,

@@ -51,7 +51,7 @@ def project_files(model: Model, copies: Sequence[CopyFacts], folder: str | None,
     trouble = _led_elsewhere(copies, folder, call)
     if trouble is not None:
         return trouble
-    places = _context_folders(model, copies, folder) if folder is not None else ()
+    places = _context_folders(model, copies, folder, frozenset(map(posixpath.basename, call.manifests))) if folder is not None else ()
     if folder is None or len(places) > 1:
         return f"the folder in which `{call.ecosystem}` runs does not lie like one of the build context"
     if not places:
@@ -92,8 +92,8 @@ def _led_elsewhere(copies: Sequence[CopyFacts], folder: str | None, call: Call) 
     return None
 
 
-def _context_folders(model: Model, copies: Sequence[CopyFacts], folder: str) -> tuple[str, ...]:
-    """The folders of the context whose files are put into a folder of the image, the last first."""
+def _context_folders(model: Model, copies: Sequence[CopyFacts], folder: str, named: frozenset[str]) -> tuple[str, ...]:
+    """The folders of the context whose files are put into a folder of the image, the last first. named: manifests of the call."""
     context = model.context
     assert context is not None
     found: dict[str, None] = {}
@@ -107,7 +107,9 @@ def _context_folders(model: Model, copies: Sequence[CopyFacts], folder: str) -> 
                 path = posixpath.normpath(posixpath.join(match, rest)) if below else ""
                 if path and (path == "." or context.is_dir(path)):
                     found[path] = None
-            elif _is_manifest(match) and (rest == "." if copy.into else posixpath.dirname(copy.destination) == folder):
+                continue
+            here = rest == "." if copy.into else posixpath.dirname(copy.destination) == folder
+            if here and (_is_manifest(match) or posixpath.basename(match) in named):
                 found[posixpath.dirname(match) or "."] = None
     return tuple(found)
 

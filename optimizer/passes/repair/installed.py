@@ -16,7 +16,7 @@ from optimizer.knowledge.images import BaseImage
 from optimizer.knowledge.python_packages import python_package
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.paths import placements
+from optimizer.model.paths import placements, search_path
 from optimizer.model.state import State
 from optimizer.passes.base import Refusal
 from optimizer.passes.split.steps import steps_of
@@ -185,18 +185,6 @@ def environments(model: Model, stage: Stage, before: int | None = None) -> tuple
             if path is not None:
                 found[path] = None
     return tuple(found)
-
-
-def search_path(model: Model, stage: Stage, before: int | None = None) -> tuple[str, ...]:
-    """The folders of PATH that a stage's own ENV lines put there, as far as they are known."""
-    found: list[str] = []
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        for pair in node.pairs if node.keyword == "ENV" and (before is None or position < before) else ():
-            if pair.name == "PATH" and pair.value is not None:
-                state = model.before(position)
-                found += [folder for part in node.unquote(pair.value).split(":") if (folder := state.expand(part)) is not None]
-    return tuple(folder for part in found for folder in part.split(":") if folder)
 
 
 def arrival(model: Model, stage: Stage, builder: Stage, path: str) -> tuple[int, str] | None:

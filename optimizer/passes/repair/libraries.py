@@ -5,7 +5,7 @@ from __future__ import annotations
 from optimizer.knowledge.python_packages import python_package, resolve
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.repair.python import Repair
-from optimizer.passes.split.shared import IN_SLIM, apt_install, installs_of
+from optimizer.passes.split.shared import IN_SLIM, apt_install, installs_of, may_link
 from optimizer.passes.text import quote_names
 
 
@@ -15,13 +15,16 @@ def missing_libraries(repair: Repair) -> Change | Refusal | None:
     if image is None or image.variant != "slim" or image.package_manager != "apt":
         return None
     here = {p for position in stage.positions for c in installs_of(model.file.instruction(position)) for p in c.packages}
+    builder = repair.installed.builder
+    there = {p for position in builder.positions for c in installs_of(model.file.instruction(position)) for p in c.packages}
     wanted: dict[str, None] = {}
     users: list[str] = []
     for name in sorted(repair.installed.names):
         package = python_package(name)
         if package is None or package.has_wheels is not False or not package.runtime_packages:
             continue
-        libraries = resolve([p for p in package.runtime_packages if p not in IN_SLIM], image.release)
+        linked = [p for p in package.runtime_packages if p not in IN_SLIM and may_link(package, p, builder.image, there)]
+        libraries = resolve(linked, image.release)
         if libraries is None:
             return Refusal(f"not repaired: which libraries {name} needs in this Debian release is not known", stage.position)
         if not {*libraries, *package.runtime_packages} & here:

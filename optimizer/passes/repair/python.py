@@ -15,7 +15,7 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
 from optimizer.model.launch import RUN_AS_MODULE
-from optimizer.model.paths import context_path, image_path
+from optimizer.model.paths import context_path, image_path, search_path
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.repair.installed import (
     USER_BASE,
@@ -25,7 +25,6 @@ from optimizer.passes.repair.installed import (
     compiled,
     pip_calls,
     python_version,
-    search_path,
 )
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.text import instruction_like, quote_names

@@ -13,9 +13,11 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.paths import search_path
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_copies import sort_copies
+from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
 from optimizer.passes.split.python_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
     IN_SLIM,
@@ -27,6 +29,7 @@ from optimizer.passes.split.shared import (
     install_options,
     installs_of,
     line,
+    may_link,
     no_twin,
     packages_for,
     reference_text,
@@ -38,7 +41,7 @@ from optimizer.passes.split.shared import (
 )
 from optimizer.passes.split.steps import FILE_COMMANDS
 from optimizer.passes.text import quote_names
-from optimizer.syntax import Blank, Instruction, Node
+from optimizer.syntax import Blank, Dockerfile, Instruction, Node
 
 VENV = "/opt/venv"
 # Where the packages of the base image's own Python lie, and the commands that they bring.
@@ -63,7 +66,8 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     calls = [c for p in stage.positions if model.file.instruction(p).keyword == "RUN" for c in installs_of(model.file.instruction(p))]
     compilers = any(build_only(package, c.ecosystem) for c in calls if c.ecosystem == image.package_manager for package in c.packages)
     smaller = image.variant == "full" and model.runtime is not Runtime.SAME
-    if not any(c.ecosystem == "pip" for c in calls) or not (smaller or compilers):
+    managed = manager_of(calls) is not None
+    if not (managed or any(c.ecosystem == "pip" for c in calls)) or not (smaller or compilers or managed):
         return None
     if image.package_manager != "apt":
         removed = any("apk del" in model.file.instruction(p).value for p in stage.positions)
@@ -78,6 +82,8 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     if application is None or application.language != "python":
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
     sort_copies(model, stage, plan, application)
+    if plan.manager is not None:
+        check_start(model, stage, application)
     _check_paths(model, stage, plan, application)
     system = system_packages(model, plan, application, runtime, stage)
     return _change(model, stage, plan, system, runtime, reference, application)
@@ -143,7 +149,7 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
     local = {s for package in known.values() if package is not None for s in package.scripts}
     programs = set(application.programs) | _run_programs(model, plan, application, local)
     scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
-    local |= set(application.start.installed)
+    local |= {*application.start.installed, *MANAGERS} if plan.manager is not None else set(application.start.installed)
     programs = {p for p in programs if p not in local and posixpath.basename(p) not in scripts}
     programs = {p for p in programs if not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
     complete = not application.unknown_about("program") and all(known.values())
@@ -157,7 +163,7 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
                 raise Refused(f"what {name} needs of the system depends on how it is used", where)
             complete = False
             continue
-        wanted = [p for p in package.runtime_packages if p not in IN_SLIM]
+        wanted = [p for p in package.runtime_packages if p not in IN_SLIM and may_link(package, p, stage.image, plan.system.written)]
         resolved = resolve(wanted, runtime.release)
         if resolved is None:
             raise Refused(f"which libraries {name} needs in this Debian release is not known; a tag such as -bookworm tells", where)
@@ -210,16 +216,19 @@ def _change(
     name = stage_name(model)
     folder = plan.venv or VENV
     written = file.instruction(stage.position).value.split()[0]
-    uses_pip = "pip" in application.modules or any(p.startswith("pip") for p in application.programs)
+    uses_pip = "pip" in application.modules or any(re.fullmatch(r"pip[\d.]*", p) for p in application.programs)
     packages = [plan.system.written.get(p, p) for p in with_certificates(system.kept, stage.image, runtime)]
-    options = install_options(packages, plan.system.options)
-    paths = [line(model, stage, "ENV", f"PATH={folder}/bin:$PATH")] if plan.venv is None else []
+    options = install_options(packages, plan.system.options, alone={"git"} if not _speaks_ssh(model, application) else ())
+    on_path = f"{folder}/bin" in search_path(model, stage)
+    paths = [line(model, stage, "ENV", f"PATH={folder}/bin:$PATH")] if plan.venv is None or (plan.made and not on_path) else []
     copied = [line(model, stage, "COPY", f"--from={name} {folder} {folder}"), *paths]
     if plan.editable:
         source = model.before(plan.project[-1]).workdir
         copied.append(line(model, stage, "COPY", f"--from={name} {source} {source}"))
-    install = [apt_install(model, stage, packages, options)] if packages else []
-    replaced: dict[int, list[Node]] = {**{p: [] for p in plan.system.positions}, **plan.runtime}
+    upgrade = plan.system.upgrade
+    install = [apt_install(model, stage, packages, options, upgrade)] if packages or upgrade else []
+    started: dict[int, list[Node]] = {p: [changed] for p in stage.positions if (changed := _started(file.instruction(p), plan)) is not None}
+    replaced: dict[int, list[Node]] = {**{p: [] for p in (*plan.system.positions, *plan.tools)}, **plan.runtime, **started}
     place = plan.pip[0]
     early = plan.system.positions and plan.system.positions[0] < place
     first = plan.system.positions[0] if early else place
@@ -229,7 +238,7 @@ def _change(
         replaced.update({p: [] for p in plan.sources if "/etc/apt" in file.instruction(p).value})
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
     nodes = [*_build_stage(model, stage, plan, name, written, uses_pip), Blank(file.newline)]
-    nodes.append(from_line(model, stage, reference, stage.name))
+    nodes += [from_line(model, stage, reference, stage.name), *_gap(file, stage)]
     nodes += body_nodes(file, stage, end, replaced)
     entries = quote_names(application.start.entries) or "a package"
     evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]
@@ -247,11 +256,23 @@ def _change(
     )
 
 
+def _speaks_ssh(model: Model, application: Application) -> bool:
+    """Whether the program may have git connect by SSH, with a client that git recommends and does not need otherwise."""
+    assert model.context is not None
+    texts = (model.context.read_text(file) or "" for file in (*application.files, *application.start.scripts))
+    return any(re.search(r"\bssh\b|SSH|git@", text) for text in texts)
+
+
+def _started(node: Instruction, plan: Plan) -> Instruction | None:
+    """An instruction that starts the program through a manager, without that."""
+    return without_manager(node) if plan.manager is not None and node.keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK") else None
+
+
 def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str, uses_pip: bool) -> list[Node]:
     file = model.file
-    compiles = any(build_only(p, "apt") for p in plan.system.packages)
+    compiles = any(build_only(p, "apt") for p in plan.system.written)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
-    needed = compiles or bool(fetched & set(plan.system.packages))
+    needed = compiles or bool(fetched & set(plan.system.written))
     steps = sorted(
         {
             *plan.build,
@@ -259,23 +280,36 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
             *(p for p in plan.sources if needed or "/etc/apt" not in file.instruction(p).value),
         }
     )
-    venv = [line(model, stage, "RUN", f"python -m venv {VENV}"), line(model, stage, "ENV", f"PATH={VENV}/bin:$PATH")]
-    build: list[Node] = [from_line(model, stage, written, name)]
+    active = f"VIRTUAL_ENV={VENV} " if plan.manager is not None else ""
+    venv = [line(model, stage, "RUN", f"python -m venv {VENV}"), line(model, stage, "ENV", f"{active}PATH={VENV}/bin:$PATH")]
+    build: list[Node] = [from_line(model, stage, written, name), *_gap(file, stage)]
+    head = len(build)
     made = plan.venv is not None
     for position in steps:
         node = file.instruction(position)
         nodes = with_lead(file, position)
         if node.keyword in ("COPY", "ADD"):
             nodes[-1] = _as_root(node)
-        if not made and (position in plan.pip or node.keyword in ("COPY", "ADD")):
-            build.extend(spaced(file, position, [*venv]) if len(build) > 1 else venv)
+        if position in plan.installs:
+            nodes[-1] = plan.installs[position]
+        if position in plan.tools and position not in plan.pip:
+            build.extend(spaced(file, position, nodes) if len(build) > head else nodes)
+        elif not made and (position in plan.pip or (node.keyword in ("COPY", "ADD") and not plan.tools)):
+            build.extend([plan.tools[position]] if position in plan.tools else [])
+            build.extend(spaced(file, position, [*venv]) if len(build) > head else venv)
             build.extend(nodes)
             made = True
         else:
-            build.extend(spaced(file, position, nodes) if len(build) > 1 else nodes)
+            build.extend(spaced(file, position, nodes) if len(build) > head else nodes)
         if plan.venv is None and position == plan.pip[-1] and not uses_pip:
             build.append(line(model, stage, "RUN", "pip uninstall -y pip"))  # 15 MB, and the runtime image has its own
     return build
+
+
+def _gap(file: Dockerfile, stage: Stage) -> list[Node]:
+    """The blank line below FROM, where the stage has one."""
+    below = file.nodes[stage.position + 1 : stage.position + 2]
+    return [node for node in below if isinstance(node, Blank)]
 
 
 def _as_root(node: Instruction) -> Instruction:

@@ -15,11 +15,11 @@ def sort_copies(model: Model, stage: Stage, plan: Plan, application: Application
     """Note in the plan which COPY the build stage needs, and which the runtime stage can do without."""
     copies = stage_copies(model, stage)
     if plan.project:
-        from_packages = not plan.editable and _runs_from_packages(model, application)
+        from_packages = not plan.editable and plan.manager is None and _runs_from_packages(model, application)
         for copy in copies:
             if copy.position < plan.project[-1]:
                 plan.build.append(copy.position)
-                if plan.editable or from_packages:
+                if plan.editable or from_packages or _left(model, copy, copies) == set():
                     plan.runtime[copy.position] = []
     else:
         _sort_manifests(model, plan, application, copies)
@@ -34,12 +34,19 @@ def _sort_manifests(model: Model, plan: Plan, application: Application, copies: 
         if not plan.pip or copy.position > plan.pip[-1] or not any(copy.image_of(model, file) for file in needed):
             continue
         plan.build.append(copy.position)
-        files = {f for source in copy.sources for match in model.context.match(source) for f in _files(model, match)}
-        again = [c for c in copies if c.position > copy.position]
-        brought = {f for f in files if copy.image_of(model, f)}
-        left = {f for f in brought if not all(c.image_of(model, f) == copy.image_of(model, f) for c in again) or not again}
-        if files and (not left or (left <= needed and not any(_is_named(model, plan, application, f) for f in left))):
+        left = _left(model, copy, copies)
+        if left is not None and left <= needed and not any(_is_named(model, plan, application, f) for f in left):
             plan.runtime[copy.position] = []
+
+
+def _left(model: Model, copy: CopyFacts, copies: tuple[CopyFacts, ...]) -> set[str] | None:
+    """The files that an instruction brings to places where no later one brings them again; None when it brings none that is known."""
+    assert model.context is not None
+    files = {f for source in copy.sources for match in model.context.match(source) for f in _files(model, match)}
+    places = {file: place for file in files if (place := copy.image_of(model, file))}
+    again = [c for c in copies if c.position > copy.position]
+    left = {file for file, place in places.items() if not any(c.image_of(model, file) == place for c in again)}
+    return left if places and copy.plain else None
 
 
 def _is_named(model: Model, plan: Plan, application: Application, file: str) -> bool:

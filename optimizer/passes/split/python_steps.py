@@ -12,8 +12,19 @@ from optimizer.ecosystems import Action, Call
 from optimizer.ecosystems.pip import project_name
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.paths import search_path
 from optimizer.model.reads import CannotTell, InstallsProject, reads
 from optimizer.model.state import State
+from optimizer.passes.split.python_managers import (
+    MANAGERS,
+    check_python,
+    environment,
+    installs_manager,
+    manager_of,
+    packages,
+    project_folder,
+    without_system,
+)
 from optimizer.passes.split.shared import Refused, installs_of
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.syntax import Instruction, Node
@@ -45,12 +56,16 @@ class Plan:
         requirements, manifests: The packages that pip installs, and the files of the context that name them.
         venv: The virtual environment that the stage makes itself.
         project, editable: The RUNs that install the project itself, and whether one does so in place.
+        manager: The package manager besides pip, such as ``poetry``.
+        tools: RUNs, or the part of one, that install the manager itself: nothing of it is needed later.
+        installs: What becomes of a RUN in the build stage where that is another text.
+        made: Whether the manager makes the environment itself.
     """
 
     build: list[int] = field(default_factory=list)
     runtime: dict[int, list[Node]] = field(default_factory=dict)
     pip: list[int] = field(default_factory=list)
-    system: SystemSteps = field(default_factory=SystemSteps)
+    system: SystemSteps = field(default_factory=lambda: SystemSteps(dividable=True))
     sources: list[int] = field(default_factory=list)
     commands: list[tuple[int, Step]] = field(default_factory=list)
     requirements: list[Requirement] = field(default_factory=list)
@@ -58,6 +73,10 @@ class Plan:
     venv: str | None = None
     project: list[int] = field(default_factory=list)
     editable: bool = False
+    manager: str | None = None
+    tools: dict[int, Instruction] = field(default_factory=dict)
+    installs: dict[int, Instruction] = field(default_factory=dict)
+    made: bool = False
 
 
 def sort_instructions(model: Model, stage: Stage) -> Plan:
@@ -68,7 +87,9 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
     """
     plan = Plan()
     copies = stage_copies(model, stage)
-    installs = [p for p in stage.positions if any(c.ecosystem == "pip" for c in installs_of(model.file.instruction(p)))]
+    calls = {p: installs_of(model.file.instruction(p)) for p in stage.positions if model.file.instruction(p).keyword == "RUN"}
+    installs = [p for p, found in calls.items() if any(c.ecosystem in ("pip", *MANAGERS) for c in found)]
+    plan.manager = manager_of([call for found in calls.values() for call in found])
     last = installs[-1] if installs else -1
     early = [(p, model.file.instruction(p)) for p in stage.positions if p <= last]
     text = "\n".join(n.value for p, n in early if n.keyword in ("COPY", "ADD", "WORKDIR", "ENV") or p in installs)
@@ -88,6 +109,8 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
                 raise Refused("packages are installed as another user than root", position)
             case "COPY" | "ADD" if node.flag("from") is not None and position < last:
                 plan.build.append(position)
+                if plan.manager == "uv" and re.search(r"(^|/)astral-sh/uv([:@]|$)", node.flag("from") or ""):
+                    plan.runtime[position] = []
             case "ONBUILD":
                 raise Refused("it is a base for other images", position)
     for position, step in plan.commands:
@@ -102,21 +125,24 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     if steps is None:
         raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
     pip = [step for step in steps if step.call is not None and step.call.ecosystem == "pip"]
+    tools = [step for step in pip if plan.manager is not None and installs_manager(step.call)]
+    pip = [step for step in pip if step not in tools]
+    managed = [step for step in steps if step.call is not None and step.call.ecosystem in MANAGERS and not step.cleans]
     venv = next((v for step in steps if (v := _makes_venv(step, model.before(position)))), None)
     system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
     others = [
         step
         for step in steps
-        if step not in pip and step not in system and not step.cleans and not _makes_venv(step, model.before(position))
+        if step not in (*pip, *tools, *managed, *system) and not step.cleans and not _makes_venv(step, model.before(position))
     ]
-    if not (pip or system or venv):
+    if not (pip or tools or managed or system or venv):
         plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
         if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
             plan.sources.append(position)
         return
     for step in others:
         if step.program not in FILE_COMMANDS and not (
-            step.program in _SHELL and pip and not [o for o in others if o.program not in _SHELL]
+            step.program in _SHELL and (pip or managed) and not [o for o in others if o.program not in _SHELL]
         ):
             raise Refused(f"`{step.program}` and {'pip' if pip else 'apt'} are in one RUN, and belong to different stages", position)
         if "/etc/apt" in step.text or "/usr/share/keyrings" in step.text:
@@ -131,13 +157,76 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
         if plan.venv is not None or not venv.startswith("/"):
             raise Refused("the place of its virtual environment is not clear", position)
         plan.venv = venv
-    if pip or venv:
+    if pip or venv or tools or managed:
         plan.build.append(position)
+    if tools or managed:
+        _sort_managed(model, plan, position, steps, tools, managed, copies)
     if pip:
         _sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies)
     rest = remaining(model.file, node, steps, lambda step: step in left)
     plan.runtime[position] = [rest] if rest is not None else []
     plan.commands += [(position, step) for step in left]
+
+
+def _sort_managed(
+    model: Model, plan: Plan, position: int, steps: tuple[Step, ...], tools: list[Step], managed: list[Step], copies: list[CopyFacts]
+) -> None:
+    """A RUN that installs a package manager, or calls one, goes to the build stage, its two parts on either side of the environment."""
+    node, state = model.file.instruction(position), model.before(position)
+    others = [step for step in steps if step not in tools and not step.cleans]
+    changed = without_system(node, steps)
+    if tools and not others:
+        plan.tools[position] = node
+    elif tools:
+        kept = steps_of(changed) or ()
+        first = remaining(model.file, node, steps, lambda step: step in tools)
+        rest = remaining(model.file, changed, kept, lambda step: steps[kept.index(step)] not in tools)
+        assert first is not None
+        assert rest is not None
+        plan.tools[position], plan.installs[position] = first, rest
+    elif changed is not node:
+        plan.installs[position] = changed
+    if not managed:
+        return
+    runs = "\n".join(model.file.instruction(p).value for p in model.file.positions if model.file.instruction(p).keyword == "RUN")
+    for step in managed:
+        assert step.call is not None
+        try:
+            _sort_manager_call(model, plan, position, step.call, copies, environment(step.call, state, runs))
+        except Refused as refused:
+            raise Refused(str(refused), position) from refused
+    plan.pip.append(position)
+
+
+def _sort_manager_call(model: Model, plan: Plan, position: int, call: Call, copies: list[CopyFacts], venv: str | None) -> None:
+    """Note what one call of a manager installs, where, and what of the context it reads."""
+    state = model.before(position)
+    if call.ecosystem != plan.manager or call.prefix:
+        raise Refused("more than one package manager installs", position)
+    if venv is not None:
+        if plan.venv not in (None, venv) or (plan.venv is None and plan.pip):
+            raise Refused("packages are installed into more than one environment", position)
+        plan.venv, plan.made = venv, True
+    if call.action is not Action.INSTALL:
+        return
+    try:
+        plan.manifests += dict(reads(model, position, copies).files).values()
+    except CannotTell:  # it may read all that is copied so far, and so all of that goes with it
+        plan.project.append(position)
+    if call.manifests:
+        assert model.context is not None
+        for manifest in call.manifests:
+            path = state.path(manifest)
+            file = next((f for c in copies if path is not None and (f := c.context_of(model, path)) is not None), None)
+            if file is None:
+                raise Refused(f"{manifest} is not among the files that are copied", position)
+            plan.requirements += requirement_files(model.context, file).packages
+    else:
+        plan.requirements += [Requirement(name) for name in packages(model, call, state, copies)]
+    if call.ecosystem == "uv" and (folder := project_folder(model, state, copies)) is not None:
+        stage = model.stage_of(position)
+        assert stage is not None
+        check_python(model, stage, folder)
 
 
 def _makes_venv(step: Step, state: State) -> str | None:
@@ -170,7 +259,8 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
             raise Refused("pip is called by its path", position)
         if any(name in state.env or name in state.args for name in _ELSEWHERE):
             raise Refused("a variable leads pip to a place of its own", position)
-        on_path = any(f"{plan.venv}/bin" in value for value in _paths(model, position))
+        stage = model.stage_of(position)
+        on_path = stage is not None and f"{plan.venv}/bin" in search_path(model, stage, position)
         if plan.venv is not None and not program.startswith("/") and not on_path:
             raise Refused("packages are installed beside the virtual environment", position)
         if call.action is Action.INSTALL:
@@ -220,18 +310,3 @@ def _folder_at(model: Model, copy: CopyFacts, place: str) -> str | None:
         ):
             return posixpath.dirname(file) or "."
     return None
-
-
-def _paths(model: Model, position: int) -> list[str]:
-    """What ENV sets PATH to before an instruction of a stage, as far as variables are known."""
-    stage = model.stage_of(position)
-    assert stage is not None
-    found = []
-    for earlier in stage.positions:
-        node, state = model.file.instruction(earlier), model.before(earlier)
-        if earlier < position and node.keyword == "ENV":
-            text = " ".join(pair.value or "" for pair in node.pairs if pair.name == "PATH")
-            for name in set(re.findall(r"\$\{?(\w+)", text)) - {"PATH"}:
-                text = re.sub(rf"\$(\{{{name}\}}|{name}\b)", state.lookup(name) or f"${name}", text)
-            found.append(text)
-    return found

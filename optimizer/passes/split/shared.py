@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.knowledge.debian import build_only, package_of, plain_name, programs, runtime_packages
 from optimizer.knowledge.images import BaseImage
+from optimizer.knowledge.python_packages import PythonPackage
 from optimizer.model import Model, Stage
 from optimizer.passes.text import indent_of, keyword_like, line_end_of, style_of
 from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
@@ -138,6 +139,15 @@ _EVERYWHERE = frozenset(
 )  # fmt: skip
 
 
+def may_link(package: PythonPackage, library: str, image: BaseImage | None, installed: Collection[str]) -> bool:
+    """Whether compiling a Python package may have linked a library (a ``-dev`` package): one that it can do without, where its
+    headers are. installed: the Debian packages of the stage that compiles.
+    """
+    optional = library.endswith("-dev") and package.has_wheels is False and library not in package.build_packages
+    headers = image is None or image.variant == "full" or any(p.startswith("lib") and p.endswith("-dev") for p in installed)
+    return headers or not optional
+
+
 def stage_name(model: Model, wanted: str = "build") -> str:
     """A name for a new stage that no stage has yet."""
     taken = {s.name.lower() for s in model.stages if s.name}
@@ -175,8 +185,8 @@ def line(model: Model, stage: Stage, keyword: str, rest: str) -> Instruction:
     return Instruction(f"{_indent(model, stage)}{keyword_like(node, keyword)} {rest}{line_end_of(model.file, node)}", node.escape)
 
 
-def apt_install(model: Model, stage: Stage, packages: Iterable[str], options: Iterable[str]) -> Instruction:
-    """A RUN that installs Debian packages and leaves no lists behind."""
+def apt_install(model: Model, stage: Stage, packages: Iterable[str], options: Iterable[str], upgrade: str = "") -> Instruction:
+    """A RUN that installs Debian packages and leaves no lists behind. upgrade: the verb that renews those of the image first."""
     node = model.file.instruction(stage.position)
     newline, escape, indent = line_end_of(model.file, node), node.escape, _indent(model, stage)
     style = style_of(model.file, node)
@@ -186,14 +196,19 @@ def apt_install(model: Model, stage: Stage, packages: Iterable[str], options: It
         if option in ("--no-install-recommends", "--no-install-suggests", "-q", "-qq", "--fix-missing")
     )
     joint = f" && {escape}{newline}{style.indent}" if style.trailing_and else f" {escape}{newline}{style.indent}&& "
-    body = joint.join(["apt-get update", f"apt-get install -y{flags} {' '.join(packages)}", "rm -rf /var/lib/apt/lists/*"])
+    names = " ".join(packages)
+    steps = ["apt-get update", f"apt-get {upgrade} -y" if upgrade else "", f"apt-get install -y{flags} {names}" if names else ""]
+    body = joint.join([*filter(None, steps), "rm -rf /var/lib/apt/lists/*"])
     return Instruction(f"{indent}{keyword_like(node, 'RUN')} {body}{newline}", escape)
 
 
-def install_options(packages: Iterable[str], options: Iterable[str]) -> tuple[str, ...]:
-    """The options to install packages of the runtime stage with: without recommended ones, where all of them work without."""
+def install_options(packages: Iterable[str], options: Iterable[str], alone: Collection[str] = ()) -> tuple[str, ...]:
+    """The options to install packages of the runtime stage with: without recommended ones, where all of them work without.
+
+    alone: packages that do so by the evidence of the program.
+    """
     names = [plain_name(package) for package in packages]
-    lean = all(_SELF_SUFFICIENT.match(name) for name in names)
+    lean = all(_SELF_SUFFICIENT.match(name) or name in alone for name in names)
     return tuple(dict.fromkeys([*(["--no-install-recommends"] if lean else []), *options]))
 
 

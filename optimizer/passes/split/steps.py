@@ -58,6 +58,7 @@ class Step(Struct, frozen=True):
         return self.program in ("true", "set", ":", "echo") and self.plain
 
 
+_UPGRADES = frozenset({"upgrade", "dist-upgrade", "full-upgrade"})
 _TIDYING = frozenset({"clean", "autoclean", "autoremove"})
 
 
@@ -105,16 +106,22 @@ class SystemSteps:
         positions: The RUN instructions that install, update or clean with apt.
         written: Package to install as written, its version included, by name; in order.
         options: Options of the calls that install.
+        dividable: Whether the splitter can divide upgrades and removals between the stages.
+        upgrade: The verb of ``apt-get upgrade`` where there is one.
+        removed: Packages that are installed and removed again.
     """
 
     positions: list[int] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
+    dividable: bool = False
+    upgrade: str = ""
+    removed: set[str] = field(default_factory=set)
 
     @property
     def packages(self) -> list[str]:
-        """The names of the packages."""
-        return list(self.written)
+        """The names of the packages that stay."""
+        return [name for name in self.written if name not in self.removed]
 
     def take(self, model: Model, position: int, call: Call) -> None:
         """Note a call of apt.
@@ -124,9 +131,13 @@ class SystemSteps:
         """
         if position not in self.positions:
             self.positions.append(position)
+        if call.action is Action.REMOVE and not (self.dividable and set(call.packages) <= set(self.written)):
+            raise Refused("it removes packages, which may belong to either stage", position)
         if call.action is not Action.INSTALL:
-            if call.action is Action.REMOVE:
-                raise Refused("it removes packages, which may belong to either stage", position)
+            self.removed |= set(call.packages) if call.action is Action.REMOVE else set()
+            return
+        if self.dividable and call.verb is not None and call.verb.value in _UPGRADES and not call.packages:
+            self.upgrade = call.verb.value or ""
             return
         if call.verb is None or call.verb.value != "install" or not call.complete or any(p.startswith((".", "/")) for p in call.packages):
             raise Refused("it installs packages in a way that cannot be divided", position)

@@ -1,0 +1,1 @@
+"""What the reordering of a stage is made of."""
