@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from optimizer.files import InputError
 from optimizer.model.runtime import Runtime
@@ -67,8 +66,7 @@ class Config(Struct, frozen=True, dict=True):
         return PatternMatcher(list(self.exclude))
 
 
-@dataclass
-class Configs:
+class Configs(Struct):
     """The configuration of each folder, read once. ``only`` is one given on the command line, which holds everywhere."""
 
     only: Config | None = None

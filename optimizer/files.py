@@ -9,7 +9,6 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.model import mounts
@@ -29,14 +28,12 @@ _SKIPPED = frozenset({
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
 
 
-@dataclass(eq=False)
 class InputError(Exception):
     """A file or folder cannot be worked on: which one, why, and where in it (line and column from 1, None for the whole)."""
 
-    path: str
-    reason: str
-    line: int | None = None
-    column: int | None = None
+    def __init__(self, path: str, reason: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(path, reason, line, column)
+        self.path, self.reason, self.line, self.column = path, reason, line, column
 
     def __str__(self) -> str:
         place = "".join(f":{number}" for number in (self.line, self.column) if number is not None)

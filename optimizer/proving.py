@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,6 @@ def stoppable() -> Iterator[None]:
         sys.exit(128 + stopped.signal)
 
 
-@dataclass
 class Proving:
     """The proofs of one run of the command line.
 
@@ -78,14 +76,13 @@ class Proving:
         quiet: Whether nothing is said of what is going on.
     """
 
-    choices: dict[str, Any]
-    quiet: bool = False
-    done: list[Checked] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, choices: dict[str, Any], quiet: bool = False) -> None:
         from optimizer.session import BadCall
         from optimizer.verify import NoEngine, find_engine
 
+        self.choices = choices
+        self.quiet = quiet
+        self.done: list[Checked] = []
         if "," in (self.choices["platform"] or ""):
             raise BadCall("--platform: one platform at a time can be compared")
         try:

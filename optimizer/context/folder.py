@@ -7,11 +7,14 @@ import os
 import posixpath
 import re
 import stat
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from e2b_dockerfile_utils import PatternMatcher
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from e2b_dockerfile_utils import PatternMatcher
 
 MAXIMUM_FILES = 20_000
 MAXIMUM_TEXT = 1 << 20  # bytes
@@ -26,8 +29,14 @@ class ContextError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class BuildContext:
+def _matcher(patterns: tuple[str, ...]) -> PatternMatcher:
+    """ValueError when a pattern is none."""
+    from e2b_dockerfile_utils import PatternMatcher
+
+    return PatternMatcher(list(patterns))
+
+
+class BuildContext(Struct, frozen=True, dict=True):
     """A folder and its ignore file. Paths are POSIX texts relative to the root; `./a` and `/a` both mean `a`.
 
     Nothing outside the root is ever read: symbolic links are listed, and read only where they lead to a file that reaches
@@ -39,7 +48,6 @@ class BuildContext:
     ignore_file: str | None = None
     patterns: tuple[str, ...] = ()
     ignore_text: str | None = None
-    _texts: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, root: Path, dockerfile: Path | None = None) -> BuildContext:
@@ -66,7 +74,7 @@ class BuildContext:
                 raise ContextError(ignore, error.strerror or "cannot be read") from error
             patterns = tuple(line for line in text.split("\n") if line.strip() and not line.startswith("#"))
             try:
-                PatternMatcher(list(patterns))
+                _matcher(patterns)
             except ValueError as error:
                 raise ContextError(ignore, str(error)) from error
             absolute = Path(os.path.abspath(ignore))
@@ -79,8 +87,13 @@ class BuildContext:
         return BuildContext(self.root, ignore_file, patterns, text)
 
     @cached_property
+    def _texts(self) -> dict[str, str | None]:
+        """The texts of the files that were read."""
+        return {}
+
+    @cached_property
     def _matcher(self) -> PatternMatcher:
-        return PatternMatcher(list(self.patterns))
+        return _matcher(self.patterns)
 
     @cached_property
     def _tree(self) -> tuple[tuple[str, ...], frozenset[str], bool]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from optimizer.knowledge.references import Reference, parse_reference
 from optimizer.knowledge.tags import Tag, applies, read, read_tag, release_named
@@ -22,8 +23,7 @@ __all__ = ["BaseImage", "Reference", "lookup", "parse_reference"]
 _HOLES = ("unknown", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class BaseImage:
+class BaseImage(Struct, frozen=True):
     """What is known of one image. `None` is "not known" wherever a field allows it, unless its line says otherwise."""
 
     text: str
@@ -54,7 +54,7 @@ class BaseImage:
     """Whether it brings a C compiler and the headers of libc."""
     user: str | None
     """The USER of the image, ``root`` where it sets none."""
-    users: Mapping[str, int] = field(hash=False)
+    users: Mapping[str, int]
     """The accounts it is sure to have: name to user id. Others may exist."""
     steps_down: bool = False
     """It starts as root on purpose and drops privileges by itself, so a USER instruction can break it."""
@@ -67,7 +67,7 @@ class BaseImage:
     shell_words: tuple[str, ...] = ("/bin/sh", "-c")
     """The SHELL of the image; no image described here changes it. Without a ``/bin/sh`` it fails."""
     stop_signal: str | None = "SIGTERM"
-    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Variables worth knowing, PATH among them where known; an image may set more."""
     tools: frozenset[str] = frozenset()
     """Commands it is sure to have."""

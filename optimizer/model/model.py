@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.model.runtime import Runtime
 from optimizer.model.state import DEFAULT_PATH, PLATFORM_ARGS, State
 from optimizer.syntax import Dockerfile, Instruction
+from optimizer.syntax.words import fields
 
 if TYPE_CHECKING:
     from optimizer.context.folder import BuildContext
@@ -59,8 +59,7 @@ def mounts(node: Instruction) -> tuple[Mount, ...]:
     found = []
     for flag in node.flags:
         if flag.name == "mount" and flag.value:
-            fields = next(csv.reader([flag.value]), [])
-            options = {key.lower(): value for key, _, value in (field.partition("=") for field in fields)}
+            options = {key.lower(): value for key, _, value in (field.partition("=") for field in fields(flag.value))}
             found.append(Mount(options.pop("type", "bind").lower(), options))
     return tuple(found)
 

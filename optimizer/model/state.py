@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-from e2b_dockerfile_utils import ShellLex
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from optimizer.syntax import Instruction
+from optimizer.syntax.words import expand, is_plain
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 # Source: DefaultPathEnvUnix in BuildKit's util/system/path.go, the PATH of a stage made from scratch.
@@ -60,7 +60,7 @@ class State(Struct, frozen=True):
 
     def expand(self, word: str, escape: str = "\\") -> str | None:
         """``word`` with variables replaced and quotes taken off, None when a variable's value is unknown."""
-        if "$" not in word and not any(c in word for c in ("'", '"', escape)):
+        if "$" not in word and is_plain(word, escape):
             return word
         values: dict[str, str] = {}
         for name in _variables(word, escape):
@@ -69,10 +69,7 @@ class State(Struct, frozen=True):
                 return None
             if name in self.env or name in self.args:  # one that is not set differs from an empty one in ${x-default}
                 values[name] = value
-        try:
-            return str(ShellLex(escape, env=values, skip_unset_env=False).process_word(word))
-        except ValueError:
-            return None
+        return expand(word, escape, values)
 
     def path(self, word: str, escape: str = "\\") -> str | None:
         """An absolute path out of a word that may be relative to the working directory, None when unknown."""

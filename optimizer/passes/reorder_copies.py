@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from optimizer.ecosystems import Action, read_call
 from optimizer.model import Model, Stage
@@ -87,8 +88,7 @@ def _dependencies_only(model: Model) -> Iterator[Change]:
         yield from dependencies_only(model, model.final)
 
 
-@dataclass
-class _Walk:
+class _Walk(Struct):
     """The way of a COPY down its stage: what moves with it, what it passes, and what the installs on the way read."""
 
     moving: list[CopyFacts]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.engine import Refused, Result, Rewrite
 from optimizer.passes import Safety
@@ -51,8 +52,7 @@ def _lines(rewrite: Rewrite) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-@dataclass
-class Totals:
+class Totals(Struct):
     """Counts over all files: files rewritten, rewrites, refusals, and those of them that ``--unsafe`` would do."""
 
     files: int = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from e2b_dockerfile_utils import ShellLex, parse_heredoc
 from msgspec import Struct
 
 from optimizer.syntax.joined import line_end
@@ -39,6 +38,8 @@ def find_markers(line: str) -> tuple[Marker, ...]:
     """
     if "<<" not in line:
         return ()
+    from e2b_dockerfile_utils import ShellLex, parse_heredoc
+
     try:
         words = ShellLex("\\", raw_quotes=True, raw_escapes=True).process_words(line)
         found = [parse_heredoc(word) for word in words if "<<" in word]
@@ -49,8 +50,12 @@ def find_markers(line: str) -> tuple[Marker, ...]:
 
 def is_marker(word: str) -> bool:
     """Whether a text is one heredoc marker and nothing else."""
+    if "<<" not in word:
+        return False
+    from e2b_dockerfile_utils import parse_heredoc
+
     try:
-        return "<<" in word and parse_heredoc(word) is not None
+        return parse_heredoc(word) is not None
     except ValueError:
         return False
 

@@ -6,18 +6,19 @@ into it by offset, so a rewrite is: make a new node out of edited text, put it i
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from e2b_dockerfile_utils import ShellLex, parse_words
 from msgspec import Struct
 
 from optimizer.syntax.heredocs import Heredoc, Marker, find_markers, is_marker, read_heredocs
 from optimizer.syntax.joined import SPACES, JoinedText, join_lines, line_end
+from optimizer.syntax.words import split_words, unquote
 
 if TYPE_CHECKING:
+    from json import JSONDecoder
+
     from optimizer.syntax.shell import Script
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")  # reWhitespace in BuildKit's parser.go
@@ -179,7 +180,7 @@ class Instruction(Struct, frozen=True, dict=True):
         elif self.keyword in _LISTS:
             words = _BLANKS.split(rest.text)
         else:
-            words = _split_words(rest.text, self.escape)
+            words = split_words(rest.text, self.escape)
         found, position = [], 0
         for word in words:
             at = rest.text.index(word, position)
@@ -196,12 +197,7 @@ class Instruction(Struct, frozen=True, dict=True):
 
     def unquote(self, word: str) -> str:
         """``word`` without its quotes and escapes; ``$VAR`` stays as it is. Unbalanced quotes: as written."""
-        if not any(c in word for c in ("'", '"', self.escape)):
-            return word
-        try:
-            return str(ShellLex(self.escape).process_word(word))
-        except ValueError:
-            return word
+        return unquote(word, self.escape)
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
@@ -356,7 +352,11 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-_JSON = json.JSONDecoder(parse_constant=_no_constant)
+@cache
+def _json() -> JSONDecoder:
+    from json import JSONDecoder
+
+    return JSONDecoder(parse_constant=_no_constant)
 
 
 def read_json(text: str) -> list[object] | None:
@@ -364,13 +364,7 @@ def read_json(text: str) -> list[object] | None:
     if not text.startswith("["):
         return None
     try:
-        found, _ = _JSON.raw_decode(text)
+        found, _ = _json().raw_decode(text)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) else None
-
-
-def _split_words(text: str, escape: str) -> list[str]:
-    """``parse_words``, which goes character by character, only where a quote or an escape makes a difference."""
-    plain = text.isascii() and text.isprintable() and not any(c in text for c in ("'", '"', escape))
-    return text.split() if plain else parse_words(text, escape)

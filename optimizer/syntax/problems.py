@@ -14,6 +14,7 @@ from optimizer.syntax.joined import SPACES
 from optimizer.syntax.nodes import Comment, Directive, Flag, Instruction, read_json
 from optimizer.syntax.suggestion import suggest
 from optimizer.syntax.tree import Dockerfile, Problem
+from optimizer.syntax.words import fields
 
 INSTRUCTIONS = (
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
@@ -199,7 +200,7 @@ def _flag_problems(keyword: str, flags: tuple[Flag, ...]) -> Iterator[str]:
 
 def _mount_problems(value: str) -> Iterator[str]:
     """Keys, types and sharing of one ``--mount``; values with variables are left to the build."""
-    for field in next(_csv(value), []):
+    for field in fields(value):
         name, sign, given = field.partition("=")
         key = name.lower()
         if not sign:
@@ -219,12 +220,6 @@ def _mount_problems(value: str) -> Iterator[str]:
             yield f"invalid value {given} for {key}"
         elif key == "mode" and re.fullmatch("[0-7]+", given) is None:
             yield f"invalid value {given} for mode"
-
-
-def _csv(value: str) -> Iterator[list[str]]:
-    import csv
-
-    return iter(csv.reader([value]))
 
 
 def _quoted(text: str) -> str:
