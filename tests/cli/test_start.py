@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 HEAVY = (
-    "dockerfile_parse", "libcst", "packaging", "tree_sitter_javascript", "tree_sitter_typescript", "unidiff",
+    "csv", "dataclasses", "dockerfile_parse", "e2b_dockerfile_utils", "json", "libcst", "logging", "packaging", "subprocess",
+    "tree_sitter_javascript", "tree_sitter_typescript", "unidiff", "urllib.request", "xml.etree", "yaml",
     "optimizer.context.javascript_source", "optimizer.context.python_source", "optimizer.model.application",
     "optimizer.passes.account.steps", "optimizer.passes.split.native", "optimizer.passes.split.python", "optimizer.verify",
 )  # fmt: skip
