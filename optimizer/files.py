@@ -102,7 +102,7 @@ def search_limit(dockerfile: Path, starts: Iterable[Path]) -> Path:
         the Dockerfile, else the Dockerfile's own folder. Absolute.
     """
     own = Path(os.path.abspath(dockerfile)).parent
-    repository = next((folder for folder in (own, *own.parents) if (folder / ".git").exists()), None)
+    repository = next((folder for folder in (own, *own.parents) if os.path.exists(os.path.join(folder, ".git"))), None)
     above = (start for start in (Path(os.path.abspath(start)) for start in starts) if own.is_relative_to(start))
     return repository or next(above, own)
 

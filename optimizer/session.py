@@ -57,6 +57,7 @@ class Request(Struct, frozen=True):
     configs: Configs
     starts: tuple[Path, ...]
     ignore_files: dict[Path, IgnoreFile] = field(default_factory=dict)
+    limits: dict[str, Path] = field(default_factory=dict)
     proving: Proving | None = None
 
     def options(self, config: Config) -> Options:
@@ -72,7 +73,14 @@ class Request(Struct, frozen=True):
 
     def config_of(self, dockerfile: Path) -> Config:
         """The configuration that holds for a Dockerfile. InputError when it cannot be read."""
-        return self.configs.of(Path(os.path.abspath(dockerfile)).parent, search_limit(dockerfile, self.starts))
+        return self.configs.of(Path(os.path.abspath(dockerfile)).parent, self.limit_of(dockerfile))
+
+    def limit_of(self, dockerfile: Path) -> Path:
+        """The outermost folder that may belong to a Dockerfile's project, found out once for each folder."""
+        folder = os.path.dirname(os.path.abspath(dockerfile))
+        if folder not in self.limits:
+            self.limits[folder] = search_limit(dockerfile, self.starts)
+        return self.limits[folder]
 
     def excludes(self, dockerfile: Path) -> bool:
         """Whether the configuration leaves a file out; one that cannot be read is reported later."""
@@ -205,7 +213,7 @@ def _context_of(path: Path, file: Dockerfile, request: Request, config: Config) 
         return None, "no build context: only what the text proves is done; --context gives one"
     if config.context_folder is not None:
         return config.context_folder, ""
-    folder = context_folder(path, context_sources(file), search_limit(path, request.starts))
+    folder = context_folder(path, context_sources(file), request.limit_of(path))
     if folder is None:
         return None, "no build context: no folder holds what it copies, so only what the text proves is done; --context gives one"
     return folder, "" if folder == Path(os.path.abspath(path)).parent else f"build context: {os.path.relpath(folder)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from optimizer.ecosystems.apk import Apk
 from optimizer.ecosystems.apt import Apt
@@ -38,6 +38,7 @@ def _candidates(program: str) -> tuple[Ecosystem, ...]:
     return tuple(e for e in ECOSYSTEMS if e.programs.match(program))
 
 
+@lru_cache(maxsize=4096)  # every pass asks about the same commands
 def read_call(command: Command) -> Call | None:
     """What a command does as a call of a package manager, None when it is none that is known."""
     program = unwrapped(command).program

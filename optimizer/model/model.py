@@ -192,8 +192,8 @@ class Model(Struct, frozen=True, dict=True):
         """The position of the last instruction of that keyword in a stage or the stages it starts from."""
         current: Stage | None = stage
         while current is not None:
-            found = [p for p in current.positions if self.file.instruction(p).keyword == keyword]
-            if found:
-                return found[-1]
+            found = next((p for p in reversed(current.positions) if self.file.instruction(p).keyword == keyword), None)
+            if found is not None:
+                return found
             current = self.stages[current.base] if current.base is not None else None
         return None

@@ -124,7 +124,7 @@ class Script(Struct, frozen=True, dict=True):
     def _walked(self) -> tuple[tuple[Command, tuple[str, ...]], ...]:
         return tuple(_walk(self.statements, ()))
 
-    @property
+    @cached_property
     def commands(self) -> tuple[Command, ...]:
         """Every simple command in order of the text, wherever it stands."""
         return tuple(command for command, _ in self.walk())
