@@ -11,7 +11,7 @@ from optimizer.ecosystems import Action, Cache, Call, ecosystem, read_call, unwr
 from optimizer.model import Model, Stage, mounts
 from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.caches.options import option_unknown, with_option, without_updates
+from optimizer.passes.caches.options import lacks_option, option_unknown, with_option, without_updates
 from optimizer.passes.caches.readers import RPM, covers, later_reader, names_folder
 from optimizer.passes.runs.continuation import run_style
 from optimizer.passes.runs.purposes import calls_of, fetches_repository
@@ -114,6 +114,9 @@ def _clean_one(
     model: Model, stage: Stage, position: int, node: Instruction, script: Script, commands: tuple[Command, ...], fill: _Fill
 ) -> Iterator[Change | Refusal]:
     cache, name = fill.cache, fill.calls[0].ecosystem
+    updates = any(c.action is Action.UPDATE for c in fill.calls)
+    if cache.option and not updates and not any(map(lacks_option, fill.calls)):
+        return
     if _already_clean(commands[fill.last + 1 :], cache, name) or _mounted(node, cache, model, position):
         return
     state = model.before(position)
@@ -127,8 +130,7 @@ def _clean_one(
     if not posix_shell(state) or windows(model, position):
         yield Refusal(f"{name}'s cache stays: the shell is not one whose text can be read", position)
         return
-    updated = name != "apk" or any(c.action is Action.UPDATE for c in fill.calls)
-    reader = later_reader(model, stage, position, cache, name, updated)
+    reader = later_reader(model, stage, position, cache, name, updates or name != "apk")
     if reader:
         yield Refusal(f"{name}'s cache stays: {reader}", position)
         return
@@ -137,7 +139,6 @@ def _clean_one(
         if unknown and not cache.clean:
             yield Refusal(f"{name}'s cache stays: {unknown}", position)
             return
-        updates = any(c.action is Action.UPDATE for c in fill.calls)
         if not unknown:
             edited = without_updates(node, script, cache, fill.calls) if updates else with_option(node, cache, fill.calls)
             if edited is not None:

@@ -74,8 +74,10 @@ class _Row:
         elif operator.text in _SEPARATORS:
             self.end_statement(operator.text)
         else:
+            if self.open:  # only in a text with an error does `!` stand behind a command
+                self.end_statement(";")
             self.negated = not self.negated
-            self.start = operator.start if self.start < 0 else self.start
+            self.start = operator.start if self.start < 0 and not self.commands else self.start
 
     def add(self, leaf: Command | Compound | Redirect | Word) -> None:
         if isinstance(leaf, (Command, Compound)):

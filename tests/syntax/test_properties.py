@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from optimizer.syntax import Comment, Dockerfile, Instruction, encode, parse
@@ -155,6 +155,7 @@ def test_insertion_keeps_every_byte(text: str, lines: list[str]) -> None:
 
 @SETTINGS
 @given(st.one_of(scripts, st.text(max_size=60)))
+@example(" && !\na")
 def test_shell_offsets(text: str) -> None:
     check_statements(text, parse_script(text).statements, 0, len(text))
     assert len(parse_script(text).commands) == len(parse_script(text).walk())

@@ -54,6 +54,11 @@ def option_unknown(model: Model, stage: Stage, position: int, cache: Cache, name
     return f"the pip of {root.reference} is older than 6.0 and does not know {cache.option}"
 
 
+def lacks_option(call: Call) -> bool:
+    """Whether a call has no option that keeps its manager from filling its cache."""
+    return not any(option.startswith("--no-cache") for option in call.options)
+
+
 def with_option(node: Instruction, cache: Cache, calls: Sequence[Call]) -> Instruction | None:
     """The option put behind the verb of every call that lacks it; None when none does."""
     edits = _option_edits(node, cache, calls)
@@ -62,7 +67,7 @@ def with_option(node: Instruction, cache: Cache, calls: Sequence[Call]) -> Instr
 
 def _option_edits(node: Instruction, cache: Cache, calls: Sequence[Call]) -> list[tuple[int, int, str]]:
     text = node.shell_text
-    wanting = [c for c in calls if c.verb is not None and not any(o.startswith("--no-cache") for o in c.options)]
+    wanting = [c for c in calls if c.verb is not None and lacks_option(c)]
     edits: list[tuple[int, int, str]] = []
     if text is None:
         return edits
