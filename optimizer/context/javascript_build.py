@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.javascript import PackageJson, package_json
+from optimizer.context.workspaces import scripts_run
 from optimizer.syntax.shell import parse_script
 
 # Commands that write nothing that ships, or only into what other commands made.
 _NO_OUTPUT = frozenset({
-    "echo", "rm", "rimraf", "del-cli", "mkdir", "mkdirp", "eslint", "prettier", "jest", "vitest", "mocha", "true", "cd", "exit", "test",
+    "echo", "rm", "rimraf", "del-cli", "mkdir", "mkdirp", "eslint", "prettier", "jest", "vitest", "mocha", "true", "exit", "test",
     "stylelint", "tslint", "shx", "chmod", "sleep", "time", "biome", "ls",
 })  # fmt: skip
 # Tools and the folder that they write by default. Source: each tool's documentation of its build command.
@@ -29,7 +30,14 @@ _DEFAULTS = {
     ("parcel", "build"): "dist",
     ("astro", "build"): "dist",
     ("gatsby", "build"): "public",
+    ("docusaurus", "build"): "build",
+    ("react-router", "build"): "build",
+    ("remix", "vite:build"): "build",
+    ("vinxi", "build"): ".output",
+    ("hexo", "generate"): "public",
 }
+# Plugins of Vite that write elsewhere than it does by itself.
+_FRAMEWORKS = r"\b(sveltekit|reactRouter|solidStart|qwikCity|tanstackStart|vike|remix|nitro)\b"
 _PREFIXES = frozenset({"cross-env", "env", "npx", "dotenv", "--", "env-cmd", "node_modules/.bin"})
 
 
@@ -40,29 +48,34 @@ class BuildOutputs(Struct, frozen=True):
     unknown: str | None = None
 
 
-def build_outputs(context: BuildContext, folder: str, script: str) -> BuildOutputs:
-    """What ``npm run SCRIPT`` writes, hooks and scripts that it calls included."""
+def build_outputs(context: BuildContext, folder: str, script: str, command: str = "") -> BuildOutputs:
+    """What ``npm run SCRIPT`` or another command writes, hooks and scripts that it calls included, those of workspace members as well."""
     package = package_json(context, folder)
     if package is None:
         return BuildOutputs((), "there is no package.json")
-    reader = _Reader(context, folder, package)
-    reader.script(script, 0)
+    reader = _Reader(context, package)
+    if command:
+        reader.text(command, 0)
+    else:
+        reader.script(package, script, 0)
     return BuildOutputs(tuple(dict.fromkeys(reader.paths)), reader.unknown)
 
 
 class _Reader:
-    def __init__(self, context: BuildContext, folder: str, package: PackageJson) -> None:
-        self.context, self.folder, self.package = context, folder, package
+    def __init__(self, context: BuildContext, package: PackageJson) -> None:
+        self.context, self.top, self.folder = context, package.folder, package.folder
         self.paths: list[str] = []
         self.unknown: str | None = None
 
-    def script(self, name: str, depth: int) -> None:
-        if depth > 8 or name not in self.package.scripts:
+    def script(self, package: PackageJson, name: str, depth: int) -> None:
+        if depth > 8 or name not in package.scripts:
             self.unknown = self.unknown or f"there is no script {name}"
             return
         for step in (f"pre{name}", name, f"post{name}"):
-            if step in self.package.scripts:
-                self.text(self.package.scripts[step], depth)
+            if step in package.scripts:
+                before, self.folder = self.folder, package.folder
+                self.text(package.scripts[step], depth)
+                self.folder = before
 
     def text(self, text: str, depth: int) -> None:
         parsed = parse_script(text)
@@ -85,16 +98,24 @@ class _Reader:
             return
         program, rest = posixpath.basename(words[0]), words[1:]
         operands = [w for w in rest if not w.startswith("-")]
-        if program in ("npm", "yarn", "pnpm") and operands:
-            target = operands[1] if operands[0] in ("run", "run-script") and len(operands) > 1 else operands[0]
-            self.script(target, depth + 1)
+        if program in ("npm", "yarn", "pnpm", "turbo", "lerna"):
+            found = scripts_run(self.context, self.folder, words)
+            if found is None:
+                self.unknown = self.unknown or f"which scripts `{text}` runs is not known"
+            for package, script in found or ():
+                self.script(package, script, depth + 1)
         elif program in ("npm-run-all", "run-s", "run-p", "concurrently"):
+            own = package_json(self.context, self.folder)
             for operand in operands:
                 name = operand.removeprefix("npm:")
-                if "*" in name or " " in name:
+                if "*" in name or " " in name or own is None:
                     self.unknown = self.unknown or f"`{text}` runs scripts by pattern"
                 else:
-                    self.script(name, depth + 1)
+                    self.script(own, name, depth + 1)
+        elif program == "cd":
+            self.folder = posixpath.normpath(posixpath.join(self.folder, operands[0] if operands else ".."))
+            if self.folder.startswith("..") or not self.context.is_dir(self.folder):
+                self.unknown = self.unknown or f"where `{text}` runs is not known"
         elif program in _NO_OUTPUT:
             return
         elif program in ("cp", "mv", "copyfiles", "cpx", "cpy", "ncp"):
@@ -112,7 +133,7 @@ class _Reader:
                 self.add(_option(rest, "--outDir") or self.typescript(_option(rest, "-p", "--project", "-b", "--build")), text)
         elif program == "nest":
             self.add(self.typescript("tsconfig.build.json") or self.typescript(None) or "dist", text)
-        elif program == "vite" and operands[:1] == ["build"]:
+        elif program == "vite" and operands[:1] == ["build"] and self.setting("vite.config", _FRAMEWORKS, "") == "":
             self.add(_option(rest, "--outDir") or self.setting("vite.config", r"outDir\s*:\s*[\"']([^\"']+)", "dist"), text)
         elif program == "webpack":
             self.add(
@@ -124,7 +145,11 @@ class _Reader:
             self.add(_option(rest, "-d", "--dir", "-o", "--file"), text)
         elif program in ("babel", "swc"):
             self.add(_option(rest, "-d", "--out-dir", "-o", "--out-file"), text)
-        elif program == "tsup":
+        elif program == "ncc":
+            self.add(_option(rest, "-o", "--out") or "dist", text)
+        elif program == "eleventy":
+            self.add(_option(rest, "--output") or self.setting(".eleventy", r"output\s*:\s*[\"']([^\"']+)", "_site"), text)
+        elif program in ("tsup", "tsdown"):
             self.add(_option(rest, "-d", "--out-dir") or self.setting("tsup.config", r"outDir\s*:\s*[\"']([^\"']+)", "dist"), text)
         elif program in ("tailwindcss", "postcss"):
             self.add(_option(rest, "-o", "--output"), text)
@@ -136,15 +161,19 @@ class _Reader:
     def configured(self, program: str, default: str, rest: list[str], text: str) -> None:
         if program in ("next",):
             default = self.setting("next.config", r"distDir\s*:\s*[\"']([^\"']+)", default) or default
-        self.add(_option(rest, "--dest", "--dist-dir", "--outDir") or default, text)
+        self.add(_option(rest, "--dest", "--dist-dir", "--outDir", "--out-dir") or default, text)
+        if program == "next" and self.setting("next.config", r"output\s*:\s*[\"'](export)[\"']", ""):
+            self.add("out", text)
 
     def add(self, path: str | None, text: str) -> None:
-        """Note an output by the first folder of its path, or the file itself at the top."""
+        """Note an output by the first folder of its path, or the file itself at the top; one in another package's folder in full."""
         normal = posixpath.normpath(path) if path else "."
-        if not path or normal.startswith(("..", "/")) or normal == ".":
+        first = normal if normal.startswith("../") else normal.partition("/")[0]
+        place = posixpath.normpath(posixpath.join(self.folder, first))
+        if not path or normal.startswith("/") or place.startswith("..") or f"{self.folder}/".startswith(f"{place}/") or place == ".":
             self.unknown = self.unknown or f"where `{text}` writes is not known"
             return
-        self.paths.append(normal.partition("/")[0] if "/" in normal else normal)
+        self.paths.append(posixpath.relpath(place, self.top))
 
     def typescript(self, project: str | None) -> str | None:
         """``outDir`` of a tsconfig, its ``extends`` followed inside the context."""

@@ -17,6 +17,7 @@ from optimizer.context.javascript_source import javascript_evidence
 from optimizer.context.places import Place, Unknown
 from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import RequirementFiles, requirement_files
+from optimizer.context.workspaces import workspace_around
 from optimizer.model.built import source_of
 from optimizer.model.effects import (
     FOLDER_VARIABLES,
@@ -26,6 +27,7 @@ from optimizer.model.effects import (
     root_calls,
     server_ports,
     server_writes,
+    site_server,
     unclear_database,
 )
 from optimizer.model.launch import LANGUAGES, PYTHON, PYTHON_SERVERS
@@ -132,7 +134,7 @@ class _Gatherer:
         if self.start.language == "python":
             self._python([e for e in entries if e.endswith(".py")])
         elif self.start.language == "node":
-            self._node([e for e in entries if e.endswith(_SOURCES)])
+            self._node([e for e in entries if e.endswith(_SOURCES) or self._script_of_node(e)])
         elif self.start.language == "go":
             self._go()
         else:
@@ -211,15 +213,29 @@ class _Gatherer:
         unknown = {u for u in settings.unknown if collects or "STATIC_ROOT" not in u.what}
         self.unknown |= unknown
 
+    def _script_of_node(self, path: str) -> bool:
+        """Whether a file without an extension is a program for Node, such as Express' ``bin/www``."""
+        if posixpath.splitext(path)[1] or path.startswith("/"):
+            return False
+        first = (self.context.read_text(path) or "").partition("\n")[0]
+        return "node" in first if first.startswith("#!") else bool(first)
+
     def _node(self, entries: list[str]) -> None:
         folder = next((f for f in self.folders if f is not None), "/")
         manifest = context_path(self.model, self.stage, posixpath.join(folder, "package.json"))
         self.package = package_json(self.context, posixpath.dirname(manifest or "package.json") or ".")
+        servers = {name for command in self.start.commands if (name := site_server(command.name or "", command.words[1:])) is not None}
+        top = posixpath.dirname(manifest or "")
+        configuration = [f for ending in _SOURCES if self.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
+        if "vite" in servers and configuration:
+            entries += configuration
+            bundled = posixpath.join(folder, "node_modules/.vite-temp")  # what vite makes of its configuration before it reads it
+            self.written.add(Used(posixpath.normpath(bundled), True, configuration[0]))
         if any(command.name == "next" and "start" in command.words for command in self.start.commands):
             entries += [f for f in self.context.files() if _ROUTES.match(f)]
-        elif not entries:
+        elif not entries and not servers:
             self.unknown.add(Unknown("module", "", "the program's entry is not known"))
-        for entry in entries:
+        for entry in entries:  # which grows on the way
             source, runs_as = entry, None
             if entry.startswith("/"):
                 runs_as = context_path(self.model, self.stage, entry, must_exist=False)
@@ -231,11 +247,25 @@ class _Gatherer:
             found = javascript_evidence(self.context, source, runs_as=runs_as, environment=self.environment)
             self._take(found.files, found.modules, found.programs, found.ports, found.unknown)
             self._uses(found.written, found.read, [runs_as or entry], found.files)
+            entries += [f for f in self._members(found.modules) if f not in entries]
         packages = frozenset(self.package.dependencies) if self.package is not None else frozenset[str]()
         layer = unclear_database(frozenset(self.modules), packages)
         if layer is not None and not self.written:
             self.unknown.add(Unknown("write", "package.json", f"{layer} may keep an SQLite file"))
         self._prisma()
+
+    def _members(self, modules: tuple[str, ...]) -> list[str]:
+        """The entries of the workspace's members among imported modules; one that a build makes by its place in the image."""
+        folder = self.package.folder if self.package is not None else "."
+        root = workspace_around(self.context, folder)
+        found = []
+        for member in root.members if root is not None else ():
+            if member.name is None or member.name not in modules:
+                continue
+            path = posixpath.normpath(posixpath.join(member.folder, member.main or "index.js"))
+            built = next((p for p in image_path(self.model, self.stage, path) if not self.context.exists(path)), None)
+            found.append(path if built is None else built)
+        return found
 
     def _prisma(self) -> None:
         """The SQLite file that Prisma's schema names."""

@@ -84,6 +84,11 @@ def server_writes(name: str, words: Argv) -> Iterator[str | None]:
         yield ".next/cache/"
 
 
+def site_server(name: str, words: Argv) -> str | None:
+    """The name of a program that serves the files of a site as they are, None for any other program. words: its arguments."""
+    return name if name in ("serve", "http-server", "sirv") or (name == "vite" and "preview" in words) else None
+
+
 def configured_writes(text: str) -> tuple[str, ...]:
     """The files that a configuration of gunicorn in Python names."""
     return tuple(value for _, value in _CONFIGURED.findall(text) if value not in ("-", "/dev/stdout", "/dev/stderr"))

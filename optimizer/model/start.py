@@ -37,6 +37,7 @@ _BUILTINS = frozenset({
     "jobs", "kill", "let", "local", "popd", "printf", "pushd", "pwd", "read", "readonly", "return", "set", "shift",
     "shopt", "sleep", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "wait",
 })  # fmt: skip
+_MEMBER = ("--filter", "-F", "--workspace", "-w")  # options that run a script of a workspace's member
 _NO_SCRIPTS = frozenset({None, "install", "add", "exec", "dlx", "node", "workspace", "workspaces"})
 _PASS_ON = frozenset({"node", "php", "eclipse-temurin", "bun", "ruby", "golang", "python", "maven", "gradle"})
 """Families of images whose entrypoint script ends in ``exec "$@"`` and changes nothing for a program of one's own."""
@@ -322,6 +323,8 @@ class _Reader:
 
     def _manager(self, name: str, words: Argv, source: str, folder: str | None) -> bool:
         """A script of package.json; whether the command is the run of one."""
+        if option(words, *_MEMBER)[0] or words[:1] == ("workspace",):
+            return self._members(name, words, source, folder)
         given, elsewhere = option(words, "--prefix", "--cwd", "--dir", "-C")
         if given:
             folder = posixpath.join(folder or "", elsewhere) if elsewhere is not None else None
@@ -338,7 +341,7 @@ class _Reader:
         context = self.model.context
         package = package_json(context, posixpath.dirname(manifest) or ".") if manifest is not None and context is not None else None
         self.languages.append("node")
-        if package is None or script is None or option(words, "--filter", "-F", "--workspace", "-w")[0]:
+        if package is None or script is None:
             self.unknown.append(f"{source} runs a script of a package.json that is not found: {name} {' '.join(w or '…' for w in words)}")
             return True
         if script not in package.scripts and script == "start" and name == "npm":
@@ -350,6 +353,26 @@ class _Reader:
         for hook in (f"pre{script}", script, f"post{script}"):
             if hook in package.scripts:
                 self.script(parse_script(package.scripts[hook]), f"{manifest} ({hook})", folder, ())
+        return True
+
+    def _members(self, name: str, words: Argv, source: str, folder: str | None) -> bool:
+        """A script of a workspace's member, which runs in the member's folder."""
+        from optimizer.context.workspaces import scripts_run
+
+        self.languages.append("node")
+        manifest, context = self.files.find("package.json", folder), self.model.context
+        known = [word for word in words if word is not None]
+        top = posixpath.dirname(manifest or "") or "."
+        complete = context is not None and manifest is not None and len(known) == len(words)
+        found = scripts_run(context, top, (name, *known)) if complete and context is not None else None
+        if found is None or len(found) != 1:
+            self.unknown.append(f"{source} runs a script of a workspace that is not found: {name} {' '.join(w or '…' for w in words)}")
+            return True
+        package, script = found[0]
+        place = posixpath.normpath(posixpath.join(folder or "/", posixpath.relpath(package.folder, top)))
+        for hook in (f"pre{script}", script, f"post{script}"):
+            if hook in package.scripts:
+                self.script(parse_script(package.scripts[hook]), f"{package.folder}/package.json ({hook})", place, ())
         return True
 
     def _program(self, name: str, words: Argv, source: str, folder: str | None) -> None:

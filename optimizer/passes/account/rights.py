@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from optimizer.context import BuildContext
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
+from optimizer.model.effects import site_server
 from optimizer.model.launch import STEP_DOWN, Argv
 from optimizer.model.paths import placements
 from optimizer.model.start import Started
@@ -87,7 +88,7 @@ def unclear_program(application: Application, context: BuildContext) -> str | No
             return f"{command.source} downloads files with {name}"
         elif (name, command.words[1:2]) in (("npm", ("install",)), ("npm", ("ci",)), ("yarn", ("install",)), ("pnpm", ("install",))):
             return f"{command.source} installs packages when the container starts"
-        elif name not in _HARMLESS and name not in own and name not in FILE_COMMANDS:
+        elif name not in _HARMLESS and name not in own and name not in FILE_COMMANDS and site_server(name, command.words[1:]) is None:
             return f"{command.source} starts {name}, of which nothing is known"
     started = {command.name for command in application.start.commands}
     for program in application.programs:

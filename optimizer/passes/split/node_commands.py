@@ -37,31 +37,6 @@ def project_install(node: Instruction) -> Call | None:
     return None
 
 
-def script_name(call: Call) -> str | None:
-    """The package.json script that a call runs."""
-    verb = call.verb.value if call.verb else None
-    if verb in ("run", "run-script"):
-        return call.packages[0] if call.packages else None
-    if verb == "build":
-        return "build"
-    return call.packages[0] if verb is None and call.packages else None
-
-
-def as_ci(node: Instruction, call: Call, agrees: bool) -> Instruction:
-    """The install as ``npm ci``, where the lock file agrees with package.json; else the RUN as it is."""
-    text = node.shell_text
-    if text is None or call.verb is None or call.ecosystem != "npm" or not agrees:
-        return node
-    if call.verb.value not in ("install", "i", "isntall") or call.options & {
-        "--no-package-lock",
-        "--no-save",
-        "--prefer-dedupe",
-        "--before",
-    }:
-        return node
-    return node.edited((text.source(call.verb.start), text.source_end(call.verb.end), "ci"))
-
-
 def production_install(node: Instruction, call: Call) -> Instruction:
     """The install without development dependencies; with npm, exactly what the lock file says."""
     text = node.shell_text
@@ -77,3 +52,10 @@ def production_install(node: Instruction, call: Call) -> Instruction:
         return node.edited(*edits, (text.source(word.start), text.source_end(word.end), f"{word.text} {option}"))
     name = "ci" if call.ecosystem == "npm" and word.value in ("install", "i", "isntall", "ci", "clean-install") else word.text
     return node.edited(*edits, (text.source(word.start), text.source_end(word.end), f"{name} {option}"))
+
+
+def installing(node: Instruction, call: Call) -> str:
+    """The text of an install alone, without the commands around it."""
+    text = node.shell_text
+    assert text is not None
+    return node.text[text.source(call.command.start) : text.source_end(call.command.end)].strip()

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, field
 
-from optimizer.ecosystems import Action, Call
+from optimizer.ecosystems import Action, Call, unwrapped
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.paths import context_path
 from optimizer.model.reads import CannotTell, reads
-from optimizer.passes.split.node_commands import MANAGERS, is_global, script_name
+from optimizer.passes.split.node_commands import MANAGERS, is_global
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.syntax import Node
 
+# Programs that start or serve what was built, and build nothing.
+_ONLY_RUN = frozenset({"serve", "http-server", "pm2", "forever", "nodemon", "sirv-cli"})
 _CHECKS = re.compile(r"(test|lint|check|typecheck|format)([:-].*)?$")
+
+
+@dataclass(frozen=True)
+class Install:
+    """One install of a project's dependencies.
+
+    Args:
+        position, call: The RUN, and its call.
+        folder: The folder of the image that it runs in.
+        root: The folder of the context with its package.json.
+        manifests: The files of the context that it reads.
+        alone: Whether its RUN does nothing else.
+    """
+
+    position: int
+    call: Call
+    folder: str
+    root: str
+    manifests: tuple[str, ...]
+    alone: bool
+
+
+@dataclass(frozen=True)
+class Build:
+    """One script of a package.json that a RUN builds with, or else a command: its folder in the context and in the image."""
+
+    position: int
+    script: str
+    command: str
+    root: str
+    folder: str
 
 
 @dataclass
@@ -22,11 +57,8 @@ class Plan:
     """Where each instruction goes, by position.
 
     Args:
-        install, call: The RUN that installs the project's dependencies, and its call.
-        folder: The working directory it runs in.
-        manifests: The files of the context that it reads.
-        separate: Whether nothing else is copied before it, so that it can be repeated in a stage of its own.
-        builds: The RUNs that build, with the script of package.json that they run.
+        installs: The installs of dependencies, in order.
+        builds: The scripts that build.
         checks: The RUNs that test, lint or generate.
         prune: The RUN that removes development dependencies.
         generates: Whether a step writes into node_modules.
@@ -34,15 +66,11 @@ class Plan:
         tools: The RUNs that set up a package manager.
         system: The system packages.
         rest: What stays in the runtime stage of a RUN that moves.
-        build, early: The instructions of the build stage, and those of them up to the install.
+        build: The instructions of the build stage.
     """
 
-    install: int | None = None
-    call: Call | None = None
-    folder: str = "/"
-    manifests: list[str] = field(default_factory=list)
-    separate: bool = False
-    builds: list[tuple[int, str]] = field(default_factory=list)
+    installs: list[Install] = field(default_factory=list)
+    builds: list[Build] = field(default_factory=list)
     checks: list[int] = field(default_factory=list)
     prune: int | None = None
     generates: bool = False
@@ -52,12 +80,17 @@ class Plan:
     system: SystemSteps = field(default_factory=SystemSteps)
     rest: dict[int, list[Node]] = field(default_factory=dict)
     build: list[int] = field(default_factory=list)
-    early: list[int] = field(default_factory=list)
 
     @property
     def last(self) -> int:
         """The position of the last instruction that installs or builds."""
-        return max(self.install or 0, *(p for p, _ in self.builds), *self.checks, self.prune or 0, *(p for p in self.rest))
+        works = (*(i.position for i in self.installs), *(b.position for b in self.builds), *self.checks)
+        return max(0, *works, self.prune or 0, *(p for p in self.rest))
+
+    @property
+    def first(self) -> int:
+        """The position of the first install."""
+        return self.installs[0].position
 
 
 def sort_instructions(model: Model, stage: Stage) -> Plan:
@@ -70,26 +103,33 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
     copies = stage_copies(model, stage)
     for position in stage.positions:
         if model.file.instruction(position).keyword == "RUN":
-            _sort_run(model, plan, position, [c for c in copies if c.position < position])
-    if plan.install is None:
+            _sort_run(model, stage, plan, position, [c for c in copies if c.position < position])
+    if not plan.installs:
         return plan
     for position in stage.positions:
         node = model.file.instruction(position)
         if position > plan.last or position in plan.system.positions:
             continue
-        if position in plan.global_runs and not (plan.builds or plan.checks or {*MANAGERS, "corepack"} & set(plan.globals)):
+        if position in plan.global_runs and not _builds_with_globals(model, plan):
             continue
         if node.keyword == "ONBUILD" or (node.keyword == "USER" and model.before(plan.last).user not in ("root", "0")):
             raise Refused(f"{node.keyword} stands above the install or the build", position)
         if node.keyword in ("ENV", "ARG", "WORKDIR", "SHELL", "COPY", "ADD", "RUN"):
             plan.build.append(position)
-            if position <= plan.install:
-                plan.early.append(position)
-    manifests = set(plan.manifests)
-    early_copies = [c for c in copies if c.position < plan.install]
-    alone = plan.install not in (*(p for p, _ in plan.builds), *plan.checks, plan.prune)
-    plan.separate = alone and bool(manifests) and all(set(copied_files(model, c)) <= manifests for c in early_copies)
     return plan
+
+
+def _builds_with_globals(model: Model, plan: Plan) -> bool:
+    """Whether the build stage may start a program that is installed for the whole image."""
+    from optimizer.context.javascript import package_json
+
+    assert model.context is not None
+    if {*MANAGERS, "corepack"} & set(plan.globals):
+        return True
+    packages = [package_json(model.context, build.root) for build in plan.builds]
+    texts = [text for package in packages if package is not None for text in package.scripts.values()]
+    known = all(name in _ONLY_RUN for name in plan.globals) and None not in packages and not plan.checks
+    return bool(plan.builds or plan.checks) and not (known and not any(name in text for name in plan.globals for text in texts))
 
 
 def copied_files(model: Model, copy: CopyFacts) -> list[str]:
@@ -100,26 +140,34 @@ def copied_files(model: Model, copy: CopyFacts) -> list[str]:
     return [f for m in matches for f in (context.under(m) if m == "." or context.is_dir(m) else [m])]
 
 
-def _sort_run(model: Model, plan: Plan, position: int, copies: list[CopyFacts]) -> None:
+def _sort_run(model: Model, stage: Stage, plan: Plan, position: int, copies: list[CopyFacts]) -> None:
     node = model.file.instruction(position)
     steps = steps_of(node)
     if steps is None:
         raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
     files: list[Step] = []
+    folder = model.before(position).workdir
+    alone = sum(not step.cleans and step.program != "cd" for step in steps) == 1
     works = False
     for step in steps:
         call = step.call
+        sorter = _Sorter(model, stage, plan, position, copies, folder, alone)
         if step.cleans:
             continue
         if call is not None and call.ecosystem == "apt":
             plan.system.take(model, position, call)
         elif call is not None and call.ecosystem in MANAGERS:
-            works = _sort_call(model, plan, position, call, copies) or works
+            works = sorter.sort(call) or works
         elif [w.value for w in step.command.words[:3]] in (["npx", "prisma", "generate"], ["yarn", "prisma", "generate"]):
             works = plan.generates = True
             plan.checks.append(position)
+        elif step.program == "npx":
+            works = True
+            sorter.run_program(step)
         elif step.program == "corepack":
             plan.tools.append(position)
+        elif step.program == "cd" and len(step.command.words) == 2 and step.command.words[1].value is not None:
+            folder = posixpath.normpath(posixpath.join(folder, step.command.words[1].value)) if folder is not None else None
         elif step.program in FILE_COMMANDS and call is None:
             files.append(step)
         else:
@@ -137,40 +185,89 @@ def _sort_run(model: Model, plan: Plan, position: int, copies: list[CopyFacts]) 
     plan.rest[position] = [rest] if rest is not None else []
 
 
-def _sort_call(model: Model, plan: Plan, position: int, call: Call, copies: list[CopyFacts]) -> bool:
-    """Note what a call of Node's package managers does; whether it belongs to the build stage alone."""
-    verb = call.verb.value if call.verb else None
-    if call.action is Action.INSTALL and is_global(call):
-        plan.global_runs.append(position)
-        plan.globals += [re.sub(r"(?<=.)@.*", "", name) for name in call.packages if name != "add"]
-        return False
-    if verb in ("config", "set"):
-        plan.tools.append(position)
-        return False
-    if call.action is Action.INSTALL:
-        if plan.install is not None or call.packages:
-            raise Refused("dependencies are installed in more than one step", position)
-        text = model.file.instruction(position).script
-        assert text is not None
+@dataclass
+class _Sorter:
+    """Notes what the calls of Node's package managers in one RUN do."""
+
+    model: Model
+    stage: Stage
+    plan: Plan
+    position: int
+    copies: list[CopyFacts]
+    folder: str | None
+    alone: bool
+
+    def sort(self, call: Call) -> bool:
+        """Note what a call does; whether it belongs to the build stage alone."""
+        plan, verb = self.plan, call.verb.value if call.verb else None
+        if call.action is Action.INSTALL and is_global(call):
+            plan.global_runs.append(self.position)
+            plan.globals += [re.sub(r"(?<=.)@.*", "", name) for name in call.packages if name != "add"]
+            return False
+        if verb in ("config", "set"):
+            plan.tools.append(self.position)
+            return False
+        if call.action is Action.INSTALL:
+            self._install(call)
+            return True
+        if verb == "prune" and plan.installs:
+            plan.prune = self.position
+            return True
+        return self._scripts(call)
+
+    def _install(self, call: Call) -> None:
+        model, plan, folder = self.model, self.plan, self.folder or "/"
+        if call.packages or any(one.folder == folder for one in plan.installs):
+            raise Refused("dependencies are installed in more than one step", self.position)
         try:
-            plan.manifests = [file for _, file in reads(model, position, copies, call.command.end).files]
+            files = [file for _, file in reads(model, self.position, self.copies, call.command.end).files]
         except CannotTell as error:
-            raise Refused(f"what the install reads is not known: {error}", position) from error
-        plan.install, plan.call = position, call
-        plan.folder = model.before(position).workdir or "/"
+            raise Refused(f"what the install reads is not known: {error}", self.position) from error
+        before = [file for one in plan.installs if one.position == self.position for file in one.manifests]
+        manifests = tuple(file for file in files if file not in before)
+        roots = [posixpath.dirname(file) or "." for file in manifests if posixpath.basename(file) == "package.json"]
+        root = min(roots, key=lambda one: 0 if one == "." else one.count("/") + 1, default=".")
+        plan.installs.append(Install(self.position, call, folder, root, manifests, self.alone))
+
+    def _scripts(self, call: Call) -> bool:
+        """The scripts of package.json that a call runs."""
+        from optimizer.context.workspaces import scripts_run
+
+        model, plan, verb = self.model, self.plan, call.verb.value if call.verb else None
+        assert model.context is not None
+        root = self._context_folder()
+        words = [word.value or "" for word in unwrapped(call.command).words]
+        found = scripts_run(model.context, root, words) if root is not None else None
+        if found is None:
+            raise Refused(f"which stage `{call.ecosystem} {verb or ''}`".rstrip() + " belongs to is not known", self.position)
+        if not plan.installs:
+            raise Refused("it builds before dependencies are installed", self.position)
+        for package, script in found:
+            if _CHECKS.match(script):
+                plan.checks.append(self.position)
+            else:
+                self._build(package.folder, script, "")
         return True
-    if call.action is Action.BUILD or verb in ("test", "t"):
-        name = "test" if verb in ("test", "t") else script_name(call)
-        if name is None:
-            raise Refused("which script it runs is not known", position)
-        if plan.install is None:
-            raise Refused("it builds before dependencies are installed", position)
-        if _CHECKS.match(name):
-            plan.checks.append(position)
-        else:
-            plan.builds.append((position, name))
-        return True
-    if verb == "prune" and plan.install is not None:
-        plan.prune = position
-        return True
-    raise Refused(f"which stage `{call.ecosystem} {verb or ''}` belongs to is not known", position)
+
+    def run_program(self, step: Step) -> None:
+        """Note a program of node_modules that a step starts with npx."""
+        root = self._context_folder()
+        if root is None or not self.plan.installs:
+            raise Refused(f"which stage `{step.text}` belongs to is not known", self.position)
+        self._build(root, "", step.text)
+
+    def _build(self, root: str, script: str, command: str) -> None:
+        start = self._context_folder()
+        assert start is not None
+        assert self.folder is not None
+        place = posixpath.normpath(posixpath.join(self.folder, posixpath.relpath(root, start)))
+        self.plan.builds.append(Build(self.position, script, command, root, place))
+
+    def _context_folder(self) -> str | None:
+        """The folder of the context whose files lie where the step runs."""
+        if self.folder is None:
+            return None
+        for one in self.plan.installs:
+            if f"{self.folder}/".startswith(f"{one.folder.rstrip('/')}/"):
+                return posixpath.normpath(posixpath.join(one.root, posixpath.relpath(self.folder, one.folder)))
+        return context_path(self.model, self.stage, self.folder, self.position)

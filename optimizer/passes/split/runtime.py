@@ -88,11 +88,14 @@ def _needs(model: Model, stage: Stage, application: Application, runtime: BaseIm
         Refused: That is not known.
     """
     if application.language == "node":
-        from optimizer.passes.split import node, node_steps
+        from optimizer.context.workspaces import workspace_of
+        from optimizer.passes.split import node_needs
+        from optimizer.passes.split.steps import SystemSteps
 
-        if application.package is None:
+        workspace = workspace_of(model.context, application.package.folder) if application.package is not None and model.context else None
+        if workspace is None:
             raise Refused("there is no package.json in the build context", stage.position)
-        return node.system_packages(model, node_steps.Plan(install=stage.position), application.package, application, runtime)
+        return node_needs.system_packages(model, SystemSteps(), workspace, [], application, runtime, stage.position)
     from optimizer.passes.split import python, python_steps
 
     if application.requirements is None or application.requirements.problems:

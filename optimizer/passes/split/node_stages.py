@@ -1,0 +1,290 @@
+"""The stages that a Node stage is split into, as instructions."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from optimizer.context.javascript import lock_agrees
+from optimizer.context.workspaces import Workspace
+from optimizer.knowledge.images import BaseImage
+from optimizer.model import Model, Stage
+from optimizer.model.application import application_of
+from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.effects import site_server
+from optimizer.model.start import Started
+from optimizer.passes.base import Change
+from optimizer.passes.split.node_commands import installing, is_global, production_install, project_install
+from optimizer.passes.split.node_needs import can_leave_out, install_scripts_use
+from optimizer.passes.split.node_steps import Install, Plan, copied_files
+from optimizer.passes.split.shared import (
+    SystemPackages,
+    apt_install,
+    body_nodes,
+    from_line,
+    install_options,
+    line,
+    spaced,
+    stage_name,
+    with_certificates,
+    with_lead,
+)
+from optimizer.passes.split.steps import steps_of
+from optimizer.passes.text import quote_names
+from optimizer.syntax import Blank, Instruction, Node
+
+_MANAGERS = frozenset({"yarn", "pnpm", "corepack", "yarnpkg"})
+
+
+@dataclass
+class NodeStages:
+    """The two or three stages that come out of one.
+
+    Args:
+        model, stage, plan, workspace, runtime: The facts.
+        main: The install of the project that runs.
+        system: The system packages of the runtime stage.
+        reference: The runtime image as it is written.
+        outputs: What the builds write, as paths of the image; None when that is not known.
+        development: Whether the program runs without development dependencies, which the install brings.
+    """
+
+    model: Model
+    stage: Stage
+    plan: Plan
+    main: Install
+    workspace: Workspace
+    system: SystemPackages
+    runtime: BaseImage
+    reference: str
+    outputs: tuple[str, ...] | None
+    development: bool
+
+    def __post_init__(self) -> None:
+        self.file = self.model.file
+        self.written = self.file.instruction(self.stage.position).value.split()[0]
+        self.name = stage_name(self.model)
+        self.copies = stage_copies(self.model, self.stage)
+        plan, main = self.plan, self.main
+        self.several = len(plan.installs) > 1
+        builds = [b for b in plan.builds if not self.several or f"{b.folder}/".startswith(f"{main.folder.rstrip('/')}/")]
+        works = bool(builds or plan.checks)
+        omits = self.development and not self.served and can_leave_out(self.model, self.workspace.root, main.call)
+        self.apart = self.several and not works and main.alone
+        known = self.outputs is not None and (self.several or self._separate)
+        self.third = self.apart or (omits and works and known)
+        self.production = omits and (self.third or not works)
+        agrees = self.model.context is not None and lock_agrees(self.model.context, main.root) is True
+        left = self.development and not self.production and not self.served
+        self.prunes = left and not self.several and main.call.ecosystem == "npm" and agrees and (works or self._needs_scripts)
+
+    @cached_property
+    def _separate(self) -> bool:
+        """Whether the instructions up to the install bring nothing else and can be repeated in a stage of their own."""
+        manifests = set(self.main.manifests)
+        early = [c for c in self.copies if c.position < self.main.position]
+        alone = self.main.position not in (*(b.position for b in self.plan.builds), *self.plan.checks, self.plan.prune)
+        return alone and bool(manifests) and all(set(copied_files(self.model, c)) <= manifests for c in early)
+
+    @property
+    def _needs_scripts(self) -> bool:
+        """Whether the install itself starts a development dependency, so that they can be removed behind it only."""
+        return bool(install_scripts_use(self.workspace.root))
+
+    @cached_property
+    def served(self) -> bool:
+        """Whether all that runs is a server of files that is installed beside the project, whose dependencies only built it."""
+        names = {c.name for c in self._commands if c.name not in ("sh", "bash", "exec", "npx", "tini", "dumb-init")}
+        return bool(names) and names <= {"serve", "http-server"} & set(self.plan.globals) and bool(self.plan.builds)
+
+    @property
+    def _commands(self) -> tuple[Started, ...]:
+        application = application_of(self.model, self.stage)
+        return application.start.commands if application is not None else ()
+
+    def change(self) -> Change:
+        """The change."""
+        model, stage, file, plan = self.model, self.stage, self.file, self.plan
+        nodes = self.build_stage()
+        source = self.name
+        if self.third:
+            source = stage_name(model, "dependencies")
+            nodes += [Blank(file.newline), from_line(model, stage, self.written, source), *self.dependencies()]
+        replaced = self.replaced(source)
+        packages = [plan.system.written.get(p, p) for p in with_certificates(self.system.kept, stage.image, self.runtime)]
+        options = install_options(packages, plan.system.options)
+        if packages:
+            first = plan.system.positions[0] if plan.system.positions and plan.system.positions[0] < plan.first else plan.first
+            replaced[first] = [apt_install(model, stage, packages, options), *replaced[first]]
+        end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
+        nodes += [Blank(file.newline), from_line(model, stage, self.reference, stage.name), *body_nodes(file, stage, end, replaced)]
+        installs = (i.position for i in plan.installs)
+        touched = (stage.position, *sorted({*installs, *plan.rest, *plan.system.positions}))
+        summary = f"install and build in stages of their own and run on {self.reference}"
+        return Change(summary, file.replaced(stage.position, end, nodes), touched, self.evidence(packages, options))
+
+    def build_stage(self) -> list[Node]:
+        """The stage that installs everything and builds."""
+        model, file, plan = self.model, self.file, self.plan
+        nodes: list[Node] = [from_line(model, self.stage, self.written, self.name)]
+        for position in sorted({*plan.build, *plan.system.positions}):
+            if self.apart and position == self.main.position:
+                continue
+            block = with_lead(file, position)
+            if position == self.main.position and self.production and not self.third:
+                block[-1] = production_install(file.instruction(position), self.main.call)
+            narrow = self._narrowed(position) if self.apart else None
+            if narrow is not None:
+                block[-1:] = narrow
+            nodes.extend(spaced(file, position, block) if len(nodes) > 1 else block)
+        if self.prunes:
+            nodes.append(line(model, self.stage, "RUN", "npm prune --omit=dev"))
+        return nodes
+
+    def _narrowed(self, position: int) -> list[Node] | None:
+        """A COPY of everything as one of the projects that are built, where they read nothing outside of their folders."""
+        copy = next((c for c in self.copies if c.position == position), None)
+        roots = dict.fromkeys(b.root for b in self.plan.builds)
+        if copy is None or copy.sources != (".",) or copy.node.flags or not all(self._isolated(root) for root in roots):
+            return None
+        target = copy.node.words[-1].rstrip("/")
+        return [line(self.model, self.stage, copy.node.keyword, f"{_quoted(r)} {_quoted(f'{target}/{r}/')}") for r in roots]
+
+    def _isolated(self, root: str) -> bool:
+        """Whether no file below a folder of the context names a path that leads out of it."""
+        context = self.model.context
+        if root == "." or context is None:
+            return False
+        for file in context.under(root):
+            text = context.read_text(file) or ""
+            depth = posixpath.relpath(file, root).count("/") + 1
+            if re.search(rf"(\.\./){{{depth}}}|[\"'`]\.\.[\"'`]", text) or f"{self.main.folder}/" in text:
+                return False
+        return True
+
+    def dependencies(self) -> list[Node]:
+        """What stands in the stage that installs only what running needs, below its FROM."""
+        model, stage, file, plan, main = self.model, self.stage, self.file, self.plan, self.main
+        position = main.position
+        install = file.instruction(position)
+        if not self.several:
+            early = [p for p in sorted({*plan.build, *plan.system.positions}) if p <= position]
+            return [production_install(file.instruction(p), main.call) if p == position else file.instruction(p) for p in early]
+        kept = {*plan.system.positions, *plan.tools, *plan.global_runs}
+        nodes: list[Node] = [
+            file.instruction(p)
+            for p in sorted({*plan.build, *plan.system.positions})
+            if p < position and (p in kept or file.instruction(p).keyword in ("ENV", "ARG", "SHELL"))
+        ]
+        nodes.append(line(model, stage, "WORKDIR", main.folder))
+        folders: dict[str, list[str]] = {}
+        for manifest in main.manifests:
+            folders.setdefault(posixpath.relpath(posixpath.dirname(manifest) or ".", main.root), []).append(manifest)
+        for folder, files in folders.items():
+            words = " ".join(_quoted(f) for f in sorted(files, key=lambda f: ("lock" in f, f)))
+            nodes.append(line(model, stage, "COPY", f"{words} {'./' if folder == '.' else f'{_quoted(folder)}/'}"))
+        alone = line(model, stage, "RUN", installing(install, main.call))
+        call = project_install(alone)
+        nodes.append(production_install(alone, call) if self.production and call is not None else alone)
+        return nodes
+
+    def replaced(self, source: str) -> dict[int, list[Node]]:
+        """What stands in the runtime stage in the place of instructions that moved; ``source`` has the node_modules."""
+        model, stage, plan, main = self.model, self.stage, self.plan, self.main
+        replaced: dict[int, list[Node]] = {**{p: [] for p in plan.system.positions}, **plan.rest}
+        for copy in self.copies:
+            if copy.position < max(i.position for i in plan.installs) and _copied_again(model, copy, self.copies):
+                replaced[copy.position] = []
+        if not {name for name in (c.name for c in self._commands) if name in _MANAGERS}:
+            replaced.update({p: [] for p in (*plan.tools, *plan.global_runs) if p not in plan.rest and self._sets_up(p)})
+        if self.outputs is None or (self.workspace.members and not (self.third or (not plan.builds and self._separate))):
+            return self._everything(replaced)
+        made = [_copy(model, stage, self.name, path, plan.last) for path in self.outputs]
+        if plan.builds:
+            last = max(b.position for b in plan.builds)
+            replaced[last] = [*made, *replaced[last]]
+        if self.served:
+            replaced.update({c.position: [] for c in self.copies if self._only_outputs})
+            return replaced
+        for install in plan.installs:
+            if install is main or self._loads_from(install):
+                whole = self.workspace.members and install is main  # each member may have packages of its own
+                place = install.folder.rstrip("/") if whole else f"{install.folder.rstrip('/')}/node_modules"
+                origin = source if install is main else self.name
+                replaced[install.position] = [_copy(model, stage, origin, place, install.position), *replaced[install.position]]
+        return replaced
+
+    def _sets_up(self, position: int) -> bool:
+        """Whether a RUN does nothing but set up package managers, which nothing starts at run time."""
+        steps = [step for step in steps_of(self.file.instruction(position)) or () if not step.cleans and step.program != "corepack"]
+        calls = [step.call for step in steps]
+        names = {re.sub(r"(?<=.)@.*", "", name) for call in calls if call is not None and is_global(call) for name in call.packages}
+        settings = [c for c in calls if c is not None and (is_global(c) or (c.verb is not None and c.verb.value in ("config", "set")))]
+        return len(settings) == len(calls) and names <= {*_MANAGERS, "add", "npm"}
+
+    def _everything(self, replaced: dict[int, list[Node]]) -> dict[int, list[Node]]:
+        """With the whole of the project's folder copied, since what the build may have written lies anywhere in it."""
+        model, stage, main = self.model, self.stage, self.main
+        last = max((*(b.position for b in self.plan.builds), main.position))
+        for copy in self.copies:
+            inside = copy.destination is not None and f"{copy.destination}/".startswith(f"{main.folder.rstrip('/')}/")
+            if copy.position < last and inside:
+                replaced[copy.position] = []
+        replaced[last] = [_copy(model, stage, self.name, main.folder, last), *replaced[last]]
+        return replaced
+
+    def _loads_from(self, install: Install) -> bool:
+        """Whether the program loads sources that find their packages beside another project than its own."""
+        application = application_of(self.model, self.stage)
+        inside = [f for f in (application.files if application is not None else ()) if f"{f}/".startswith(f"{install.root}/")]
+        return install.root == "." or bool(inside)
+
+    @property
+    def _only_outputs(self) -> bool:
+        """Whether the server of files is told to serve what the build made, and nothing else of the project."""
+        application = application_of(self.model, self.stage)
+        server = next((c for c in self._commands if site_server(c.name or "", c.words[1:]) is not None), None)
+        if application is None or application.start.scripts or server is None or server.folder is None or self.model.context is None:
+            return False
+        words = [w for w in server.words[1:] if w is not None and not w.startswith("-")]
+        places = [posixpath.normpath(posixpath.join(server.folder, w)) for w in words]
+        made = [any(f"{place}/".startswith(f"{path}/") for path in self.outputs or ()) for place in places]
+        others = [w for w, is_made in zip(words, made, strict=True) if not is_made]
+        return any(made) and all(re.fullmatch(r"[\w.:/]*:?\d+", w) for w in others)
+
+    def evidence(self, packages: list[str], options: tuple[str, ...]) -> tuple[str, ...]:
+        """What the split rests on."""
+        found = ["the dependencies were installed for the same Node on the same Debian"]
+        if self.outputs:
+            found.append(f"the build writes {quote_names([posixpath.relpath(p, self.main.folder) for p in self.outputs])}")
+        if self.production or self.prunes:
+            found.append("the program imports no development dependency")
+        if self.system.dropped:
+            found.append(f"only building needs {quote_names(self.system.dropped)}")
+        if packages:
+            found.append(f"the program needs {quote_names(packages)} when it runs")
+        if packages and "--no-install-recommends" in options and "--no-install-recommends" not in self.plan.system.options:
+            found.append("they work without the packages that they recommend")
+        return tuple(found)
+
+
+def _copied_again(model: Model, copy: CopyFacts, copies: tuple[CopyFacts, ...]) -> bool:
+    """Whether later instructions bring everything that this one brings to the same places."""
+    later = [c for c in copies if c.position > copy.position]
+    files = copied_files(model, copy)
+    return bool(files) and all(any(c.image_of(model, f) == copy.image_of(model, f) for c in later) for f in files)
+
+
+def _copy(model: Model, stage: Stage, source: str, path: str, position: int) -> Instruction:
+    """A COPY of a path out of another stage to the same path, which is written relative to WORKDIR where it lies below it."""
+    workdir = model.before(position).workdir
+    target = path
+    if workdir not in (None, "/") and f"{path}/".startswith(f"{workdir}/"):
+        target = "./" if path == workdir else f"./{posixpath.relpath(path, workdir)}"
+    return line(model, stage, "COPY", f"--from={source} {_quoted(path)} {_quoted(target)}")
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if re.search(r"\s", path) else path
