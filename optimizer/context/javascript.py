@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
+from optimizer.context.install_scripts import script_reads
 
 # In the order the managers look for them; npm prefers the shrinkwrap.
 LOCKS = (
@@ -252,7 +253,10 @@ def manifest_files(context: BuildContext, folder: str = ".") -> ManifestFiles:
         for name in (".npmrc", "npm-shrinkwrap.json") if own else ():
             path = posixpath.join(member.folder, name)
             files.update({posixpath.normpath(path)} if context.exists(path) else ())
-        problems += [f"{manifest} runs a {name} script: {member.scripts[name]}" for name in member.install_scripts]
+        for name in member.install_scripts:
+            read = script_reads(context, member.folder, member.scripts[name])
+            files.update(read or ())
+            problems += [f"{manifest} runs a {name} script: {member.scripts[name]}"] if read is None else []
         for name, spec in member.local.items():
             target = _local_target(member.folder, spec)
             if target is None:

@@ -88,7 +88,18 @@ def _same_commands(old: list[Instruction], new: list[Instruction]) -> bool:
         old, new = old[1:], new[1:]
     while old and new and old[-1] is new[-1]:
         old, new = old[:-1], new[:-1]
-    return [command for node in old for command in _row(node)] == [command for node in new for command in _row(node)]
+    return _one_row(old) == _one_row(new)
+
+
+def _one_row(nodes: list[Instruction]) -> list[object]:
+    """The commands of several RUN. A ``cd`` that repeats the last one counts once: both parts of a divided RUN enter their folder."""
+    found: list[object] = []
+    folder: object = None
+    for command in (command for node in nodes for command in _row(node)):
+        enters = isinstance(command, tuple) and command[0][:1] == ("cd",)
+        found.extend([] if enters and command == folder else [command])
+        folder = command if enters else folder
+    return found
 
 
 def _row(node: Instruction) -> list[object]:

@@ -68,16 +68,23 @@ class InstallLocked(Pass):
         for stage in model.stages:
             if not any("npm" in model.file.nodes[p].text for p in stage.positions) or not _has_modern_npm(model, stage):
                 continue
-            filled: set[str | None] = set()
-            copies = stage_copies(model, stage)
-            for position in stage.positions:
-                node = model.file.instruction(position)
-                before = [c for c in copies if c.position < position]
-                for call in _calls(node) if "npm" in node.text else ():
-                    folder = model.before(position).workdir
-                    if _is_plain(call) and folder not in filled:
-                        yield from _to_ci(model, position, node, call, before)
-                    filled.add(folder)
+            yield from _in_stage(model, stage)
+
+
+def _in_stage(model: Model, stage: Stage) -> Iterator[Change | Refusal]:
+    filled: set[str] = set()
+    copies = stage_copies(model, stage)
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        before = [c for c in copies if c.position < position]
+        for call in _calls(node) if "npm" in node.text else ():
+            files = _files(model, position, call, before)
+            root = _root(files)
+            if root is None or call.packages:
+                return  # what lies in which folder is not known any more
+            if _is_plain(call) and root not in filled:
+                yield from _to_ci(model, position, node, call, root, files)
+            filled.add(root)
 
 
 def _calls(node: Instruction) -> list[Call]:
@@ -85,8 +92,8 @@ def _calls(node: Instruction) -> list[Call]:
     script = node.script if node.keyword == "RUN" else None
     if script is None or not script.understood:
         return []
-    calls = [read_call(command) for command in script.commands]
-    return [c for c in calls if c is not None and c.ecosystem == "npm" and c.action is Action.INSTALL and not c.options & {"-g", "--global"}]
+    calls = [call for command in script.commands if (call := read_call(command)) is not None and call.ecosystem == "npm"]
+    return [call for call in calls if call.action is Action.INSTALL and not call.options & {"-g", "--global"}]
 
 
 def _is_plain(call: Call) -> bool:
@@ -103,20 +110,28 @@ def _has_modern_npm(model: Model, stage: Stage) -> bool:
     return (image.version or "").partition(".")[0] not in _OLD
 
 
-def _to_ci(model: Model, position: int, node: Instruction, call: Call, copies: Sequence[CopyFacts]) -> Iterator[Change | Refusal]:
+def _files(model: Model, position: int, call: Call, copies: Sequence[CopyFacts]) -> tuple[str, ...]:
+    """The files of the context that an install reads; empty when that is not known."""
+    try:
+        return tuple(file for _, file in reads(model, position, copies, call.command.end).files)
+    except CannotTell:
+        return ()
+
+
+def _root(files: tuple[str, ...]) -> str | None:
+    """The folder of the package.json among files that an install reads, its workspace's root where there are several."""
+    roots = [posixpath.dirname(f) or "." for f in files if posixpath.basename(f) == "package.json"]
+    return min(roots, key=lambda one: 0 if one == "." else one.count("/") + 1, default=None)
+
+
+def _to_ci(model: Model, position: int, node: Instruction, call: Call, root: str, files: tuple[str, ...]) -> Iterator[Change | Refusal]:
     from optimizer.context.javascript import lock_agrees, lock_files  # seldom needed
 
     assert model.context is not None
     assert call.verb is not None
-    try:
-        files = [file for _, file in reads(model, position, copies, call.command.end).files]
-    except CannotTell:
-        return
-    roots = [posixpath.dirname(f) or "." for f in files if posixpath.basename(f) == "package.json"]
-    root = min(roots, key=lambda one: 0 if one == "." else one.count("/") + 1, default=None)
-    locks = [f for f in lock_files(model.context, root) if f.endswith(".json")] if root is not None else []
+    locks = [f for f in lock_files(model.context, root) if f.endswith(".json")]
     text = node.shell_text
-    if root is None or not set(locks) & set(files) or text is None:
+    if not set(locks) & set(files) or text is None:
         return
     if lock_agrees(model.context, root) is not True:
         yield Refusal(f"{locks[0]} may not agree with package.json, and then `npm ci` would stop", position)

@@ -155,20 +155,26 @@ def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFa
         except CannotTell:
             continue
         call = steps[count - 1].call
-        if found.installs and call is not None and call.action is Action.INSTALL and not changes_shell(steps[:count]):
+        behind = steps[1:count] if _enters_folder(steps[0]) else steps[:count]
+        if found.installs and call is not None and call.action is Action.INSTALL and not changes_shell(behind):
             return found, count
     return None
+
+
+def _enters_folder(step: Step) -> bool:
+    """Whether a step is ``cd`` to a folder that is written out."""
+    return step.program == "cd" and len(step.command.words) == 2 and step.command.words[1].value is not None
 
 
 def _works_on_source(step: Step) -> bool:
     """Whether a step is one of those that projects write behind an install: a script of package.json, a Python program."""
     if step.call is not None:
         return step.call.action is Action.BUILD or (step.call.verb is not None and step.call.verb.value in ("test", "t", "prune"))
-    return re.fullmatch(r"python[\d.]*", step.program or "") is not None and step.plain
+    return re.fullmatch(r"python[\d.]*|npx", step.program or "") is not None and step.plain
 
 
 def _halves(model: Model, position: int, count: int) -> tuple[Instruction, Instruction]:
-    """A RUN as two: its first commands, and the others with the flags of the first."""
+    """A RUN as two: its first commands, and the others with the flags of the first, and in the folder that it enters."""
     node = model.file.instruction(position)
     text = node.shell_text
     assert text is not None
@@ -177,6 +183,8 @@ def _halves(model: Model, position: int, count: int) -> tuple[Instruction, Instr
     chain = node.script.chain
     end, start = text.source_end(chain[count - 1].end), text.source(chain[count].start)
     head = node.text[: node.rest.source(0)]
+    if node.script.commands[0].name == "cd":
+        head += f"{node.text[text.source(chain[0].start) : text.source_end(chain[0].end)]} && "
     return (
         Instruction(node.text[:end] + line_end_of(model.file, node), node.escape),
         Instruction(head + node.text[start:], node.escape),
@@ -338,9 +346,12 @@ def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[
 
 
 def _whole_folder(model: Model, files: list[tuple[str, str]]) -> tuple[str, str] | None:
-    """The folder of the context that some files make up, and where it lands; None when it holds others, or one alone is read."""
+    """The folder of the context that some files make up, and where it lands; None when it holds others, or one alone is read.
+
+    A patch or schema comes seldom alone for long, so that its folder counts.
+    """
     folder = posixpath.dirname(files[0][0])
-    if len(files) < 2 or not folder or model.context is None or model.context.truncated:
+    if (len(files) < 2 and not files[0][0].endswith((".patch", ".prisma"))) or not folder or model.context is None or model.context.truncated:
         return None
     kept_names = all(posixpath.basename(file) == posixpath.basename(image) for file, image in files)
     same = kept_names and {file for file, _ in files} == set(model.context.under(folder))

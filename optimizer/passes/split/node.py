@@ -11,6 +11,7 @@ from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
+from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.node_commands import project_install
 from optimizer.passes.split.node_needs import leaves_out_development, runs_without_development, system_packages
@@ -57,16 +58,16 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         system = system_packages(model, plan.system, workspace, plan.globals, application, runtime, main.position)
         development = _drops_development(model, plan, main, workspace, application)
     except Refused:
-        if image.variant == "slim" and not _has_compilers(model, stage):
+        if runtime is image and not _has_compilers(model, stage):
             return None  # it is small already
         raise
-    if image.variant == "slim" and not system.dropped and not (development and plan.builds):
+    if runtime is image and not system.dropped and not (development and plan.builds):
         return None
     return NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development).change()
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
-    if image.variant == "slim":
+    if image.variant == "slim" or model.runtime is Runtime.SAME:
         return image, model.file.instruction(stage.position).value.split()[0]
     for twin in runtime_twins(image):
         found = lookup(twin)

@@ -69,16 +69,22 @@ class NodeStages:
         self.copies = stage_copies(self.model, self.stage)
         plan, main = self.plan, self.main
         self.several = len(plan.installs) > 1
-        builds = [b for b in plan.builds if not self.several or f"{b.folder}/".startswith(f"{main.folder.rstrip('/')}/")]
-        works = bool(builds or plan.checks)
+        works = bool(plan.checks) or any(self._nearest(b.folder) is main for b in plan.builds)
         omits = self.development and not self.served and can_leave_out(self.model, self.workspace.root, main.call)
-        self.apart = self.several and not works and main.alone
+        # A project below the program's may use the packages of both, since Node searches the folders around a file.
+        below = [i for i in plan.installs if i is not main and i.folder.startswith(f"{main.folder.rstrip('/')}/")]
+        self.apart = self.several and not works and main.alone and not below
         known = self.outputs is not None and (self.several or self._separate)
-        self.third = self.apart or (omits and works and known)
-        self.production = omits and (self.third or not works)
+        self.third = self.apart or (omits and known and (works or self.several))
+        self.production = omits and (self.third or not (works or self.several))
         agrees = self.model.context is not None and lock_agrees(self.model.context, main.root) is True
         left = self.development and not self.production and not self.served
         self.prunes = left and not self.several and main.call.ecosystem == "npm" and agrees and (works or self._needs_scripts)
+
+    def _nearest(self, folder: str) -> Install | None:
+        """The install whose folder lies nearest around a folder of the image."""
+        around = [i for i in self.plan.installs if f"{folder}/".startswith(f"{i.folder.rstrip('/')}/")]
+        return max(around, key=lambda i: len(i.folder), default=None)
 
     @cached_property
     def _separate(self) -> bool:
