@@ -351,7 +351,8 @@ def _whole_folder(model: Model, files: list[tuple[str, str]]) -> tuple[str, str]
     A patch or schema comes seldom alone for long, so that its folder counts.
     """
     folder = posixpath.dirname(files[0][0])
-    if (len(files) < 2 and not files[0][0].endswith((".patch", ".prisma"))) or not folder or model.context is None or model.context.truncated:
+    enough = len(files) > 1 or files[0][0].endswith((".patch", ".prisma"))
+    if not enough or not folder or model.context is None or model.context.truncated:
         return None
     kept_names = all(posixpath.basename(file) == posixpath.basename(image) for file, image in files)
     same = kept_names and {file for file, _ in files} == set(model.context.under(folder))

@@ -67,7 +67,8 @@ class SplitStages(Pass):
         the same Python, with the runtime libraries of the ``-dev`` packages that were installed. Poetry, uv and Pipenv
         stay in the build stage, and the program starts without them. Node: builds and
         installs in build stages and copies ``node_modules`` without development dependencies and what the build made into
-        the slim image of the same Node. Go: copies the program onto a distroless image, static where no source needs C.
+        the slim image of the same Node, those of a workspace's members or of a second project (a client beside the
+        server) as well. Go: copies the program onto a distroless image, static where no source needs C.
         C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same Debian,
         with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version. Rust:
         copies the program onto a distroless or slim image. A runtime stage that only copies from build stages is put
