@@ -170,7 +170,19 @@ class BuildContext(Struct, frozen=True, dict=True):
             self._texts[path] = self._read(path)
         return self._texts[path]
 
-    def _read(self, path: str) -> str | None:
+    def first_bytes(self, path: str, count: int = 512) -> bytes | None:
+        """The first ``count`` bytes of a file; None when it is absent, ignored, or a link that leaves the context."""
+        file = self._file(_inside(path))
+        try:
+            if file is None:
+                return None
+            with file.open("rb") as stream:
+                return stream.read(count)
+        except OSError:
+            return None
+
+    def _file(self, path: str) -> Path | None:
+        """Where the regular file of a path lies, links followed; None when no such file reaches the builder."""
         mode = self._mode(path)
         if mode is None or self.ignored(path):
             return None
@@ -178,11 +190,15 @@ class BuildContext(Struct, frozen=True, dict=True):
             target = Path(os.path.realpath(self.root / path))
             if not target.is_relative_to(self.root) or target.is_symlink():
                 return None
-            return self._read(target.relative_to(self.root).as_posix())
+            return self._file(target.relative_to(self.root).as_posix())
+        return self.root / path if stat.S_ISREG(mode) else None
+
+    def _read(self, path: str) -> str | None:
+        file = self._file(path)
         try:
-            if not stat.S_ISREG(mode) or os.path.getsize(self.root / path) > MAXIMUM_TEXT:
+            if file is None or os.path.getsize(file) > MAXIMUM_TEXT:
                 return None
-            data = (self.root / path).read_bytes()
+            data = file.read_bytes()
         except OSError:
             return None
         # Files written by PowerShell are UTF-16 with a byte order mark; pip and others read them.

@@ -23,6 +23,8 @@ MAX_ROUNDS = 20
 MAX_CHANGES = 500
 """Bounds of a run that does not settle: rounds over all passes, and changes of one pass in a round."""
 _IGNORE = re.compile(r"#\s*dopt:\s*ignore(-file)?(?![\w-])\s*(?:\[([^\]]*)\])?", re.I)
+# Source: "Inline ignores" in the README of hadolint.
+_HADOLINT = re.compile(r"#\s*hadolint\s+(global\s+)?ignore\s*=\s*([\w,\t ]+)")
 
 
 def run(source: str | Dockerfile, context: BuildContext | None, options: Options, passes: Sequence[Pass] = PASSES) -> Result:
@@ -109,7 +111,7 @@ class _Job:
             line = lines[0]
             if (rewriter.name, lines, found.summary) in self.options.drop:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: dropped", line))
-            elif self.is_ignored(rewriter.name, found.touched):
+            elif self.is_ignored(rewriter, found.touched):
                 refusals.append(Refused(rewriter.name, f"{found.summary}: ignored by a comment", line))
             elif found.safety is Safety.UNSAFE and not self.options.unsafe:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: only if {found.assumption}", line, available=True))
@@ -159,20 +161,22 @@ class _Job:
             return (1, 1)
         return self.original.line(min(origins)), self.original.last_line(max(origins))
 
-    def is_ignored(self, name: str, touched: tuple[int, ...]) -> bool:
-        return any(name in names or not names for names in self._ignores(touched))
-
-    def _ignores(self, touched: tuple[int, ...]) -> list[frozenset[str]]:
-        found = []
+    def is_ignored(self, rewriter: Pass, touched: tuple[int, ...]) -> bool:
+        """Whether a comment keeps what a pass would touch: one of dopt's, or hadolint's where it asks for just this change."""
+        rules = frozenset(rule for rule in rewriter.mends if rule.startswith("DL"))
         for position, node in enumerate(self.file.nodes):
-            match = _IGNORE.search(node.text) if isinstance(node, Comment) else None
+            if not isinstance(node, Comment) or "ignore" not in node.text.lower():
+                continue
+            own, linter = _IGNORE.search(node.text), _HADOLINT.search(node.text)
+            match = own or linter
             if match is None:
                 continue
             names = frozenset(part.strip() for part in (match[2] or "").split(",") if part.strip())
+            meant = (not names or rewriter.name in names) if own else bool(rules) and rules <= names
             target = next((p for p in self.file.positions if p > position), None)
-            if match[1] or target in touched:
-                found.append(names)
-        return found
+            if meant and (match[1] or target in touched):
+                return True
+        return False
 
 
 def _carry(old: Dockerfile, new: Dockerfile, origins: list[frozenset[int]], touched: tuple[int, ...]) -> list[frozenset[int]]:

@@ -81,6 +81,11 @@ class CopyFacts(Struct, frozen=True):
         return next((c for c in reversed(candidates) if model.context.exists(c)), None)
 
 
+def is_remote(source: str) -> bool:
+    """Whether a source of ADD is downloaded: a URL or a git repository."""
+    return _REMOTE.match(source) is not None
+
+
 def copy_facts(model: Model, position: int) -> CopyFacts | None:
     """The facts of a COPY or ADD that takes files from the build context, None for any other instruction."""
     node = model.file.instruction(position)

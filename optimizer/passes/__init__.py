@@ -3,21 +3,29 @@
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.clean_package_caches import CleanPackageCaches
 from optimizer.passes.complete_dockerignore import CompleteDockerignore
+from optimizer.passes.copy_instead_of_add import CopyInsteadOfAdd
+from optimizer.passes.exec_form_commands import ExecFormCommands
 from optimizer.passes.insert_user import InsertUser
 from optimizer.passes.install_locked import InstallLocked
+from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintainer
 from optimizer.passes.merge_runs import MergeRuns
+from optimizer.passes.quiet_downloads import QuietDownloads
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
 from optimizer.passes.split_stages import SplitStages
 
 PASSES: tuple[Pass, ...] = (
     CompleteDockerignore(),  # first of all: what does not reach the builder is no evidence for the others
+    CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
     RepairStages(),  # before the others, so that the others see a build that works
     InstallLocked(),  # before the passes that move or divide what installs
     ReorderCopies(),  # before merging, which would join an install with steps that read the source
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer
     CleanPackageCaches(),
+    QuietDownloads(),
+    LabelInsteadOfMaintainer(),
+    ExecFormCommands(),  # behind splitting, which may give the command another image
     InsertUser(),  # last: it reads what the final stage has become
 )
 

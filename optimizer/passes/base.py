@@ -114,6 +114,8 @@ class Pass(ABC):
     """The facts it may change; the engine checks after every change that the others are as before."""
     examples: ClassVar[tuple[Rewrites | Keeps, ...]]
     """Samples for the documentation, each of them a test."""
+    mends: ClassVar[tuple[str, ...]] = ()
+    """Rules of hadolint (``DL…``) and checks of BuildKit (by name) that ask for what it does."""
 
     @abstractmethod
     def changes(self, model: Model) -> Iterator[Change | Refusal]:

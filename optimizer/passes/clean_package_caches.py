@@ -54,6 +54,7 @@ class CleanPackageCaches(Pass):
 
     name = "clean-package-caches"
     alters = frozenset({Fact.RUNS})
+    mends = ("DL3009", "DL3019", "DL3032", "DL3036", "DL3040", "DL3042", "DL3060")
     examples = (
         Rewrites(
             "FROM debian:bookworm\nRUN apt-get update && apt-get install -y curl\n",

@@ -39,6 +39,7 @@ class InsertUser(Pass):
 
     name = "insert-user"
     alters = frozenset({Fact.USER, Fact.RUNS, Fact.COPIES})
+    mends = ("DL3002",)
     examples = (
         Rewrites(
             'FROM node:20-slim\nWORKDIR /app\nCOPY . .\nEXPOSE 3000\nCMD ["node", "server.js"]\n',

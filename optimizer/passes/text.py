@@ -42,6 +42,21 @@ def keyword_like(node: Instruction, keyword: str) -> str:
     return keyword.lower() if node.keyword_text.islower() else keyword
 
 
+def keyword_edit(node: Instruction, keyword: str) -> tuple[int, int, str] | None:
+    """An edit for ``Instruction.edited`` that puts ``keyword`` in place of its own; None where that is broken over lines."""
+    start = len(indent_of(node))
+    end = start + len(node.keyword_text)
+    if node.text[start:end] != node.keyword_text:
+        return None
+    own = node.keyword_text
+    return start, end, keyword.capitalize() if own[:1].isupper() and own[1:].islower() else keyword_like(node, keyword)
+
+
+def has_inner_comments(node: Instruction) -> bool:
+    """Whether comment lines stand between an instruction's continued lines."""
+    return any(line.lstrip().startswith("#") for line in node.text.splitlines()[1:])
+
+
 def indent_of(node: Instruction) -> str:
     """The blanks in front of an instruction's keyword."""
     return node.text[: len(node.text) - len(node.text.lstrip(" \t"))]

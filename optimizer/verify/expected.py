@@ -117,6 +117,16 @@ def _repair(each: Difference, _rewritten: Rewritten) -> str:
     return "the stage lacked it" if each.kind == "added" or _PACKAGES.fullmatch(each.name) else ""
 
 
+def _exec_form(each: Difference, _rewritten: Rewritten) -> str:
+    started = each.place == "config" and each.name.partition(" ")[0] in ("Cmd", "Entrypoint") and each.kind == "changed"
+    return "the program is started without a shell" if started else ""
+
+
+def _maintainer(each: Difference, _rewritten: Rewritten) -> str:
+    label = each.place == "config" and each.name.startswith("Labels ") and each.kind == "added"
+    return "the maintainer's label" if label else ""
+
+
 def _ignore_file(each: Difference, rewritten: Rewritten) -> str:
     """A path of the image is a hidden one's when it ends as that does; what the hidden file lay over comes to light."""
     if each.place == "config" or not rewritten.hidden:
@@ -134,6 +144,8 @@ _JUDGES: dict[str, Callable[[Difference, Rewritten], str]] = {
     "clean-package-caches": _caches,
     "repair-stages": _repair,
     "complete-dockerignore": _ignore_file,
+    "exec-form-commands": _exec_form,
+    "label-instead-of-maintainer": _maintainer,
 }
 
 
@@ -146,10 +158,23 @@ def passes_between(before: Model, after: Model) -> frozenset[str]:
         found.add("repair-stages")
     if before.behind(before.final).user != after.behind(after.final).user:
         found.add("insert-user")
+    if any(before.last(before.final, k) is not None and _has_shell(before, k) and not _has_shell(after, k) for k in ("CMD", "ENTRYPOINT")):
+        found.add("exec-form-commands")
+    if "MAINTAINER" in _keywords(before) and "MAINTAINER" not in _keywords(after):
+        found.add("label-instead-of-maintainer")
     caching = re.compile(r"--no-install-recommends|--no-cache|/var/lib/apt/lists|cache clean|--mount=type=cache|clean all")
     if len(caching.findall(after.file.text)) > len(caching.findall(before.file.text)):
         found.add("clean-package-caches")
     return frozenset(found)
+
+
+def _has_shell(model: Model, keyword: str) -> bool:
+    position = model.last(model.final, keyword)
+    return position is not None and model.file.instruction(position).json is None
+
+
+def _keywords(model: Model) -> set[str]:
+    return {model.file.instruction(position).keyword for position in model.file.positions}
 
 
 def declared_variables(model: Model) -> frozenset[str]:

@@ -1,0 +1,80 @@
+"""Keep wget's progress bar out of build logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optimizer.ecosystems import unwrapped
+from optimizer.model import Model
+from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
+from optimizer.syntax.shell import Command
+
+_OPTION = "--progress=dot:giga"
+_SAYS_HOW = re.compile(
+    r"--(progress|show-progress|no-verbose|quiet|append-output|output-file|background|version|help)\b|-(?!-)\w*[qoabVh]|-nv"
+)
+_GNU = frozenset({"apt", "dnf", "microdnf", "yum", "zypper"})
+
+
+class QuietDownloads(Pass):
+    """Keep wget's progress bar out of build logs.
+
+    What it does
+        Adds ``--progress=dot:giga`` to a ``wget`` that says nothing about its output: one dot a megabyte in place of a
+        line for every few kilobytes.
+
+    Why
+        A build has no terminal, so wget prints a row of dots for every 50 kilobytes; a large download buries what matters.
+
+    When it refuses
+        It leaves alone a wget that is quiet or logs elsewhere, one whose messages a later command reads, and images whose
+        wget may be BusyBox's, which has no such option.
+
+    Safety
+        Safe: the same files are fetched.
+    """
+
+    name = "quiet-downloads"
+    alters = frozenset({Fact.RUNS})
+    mends = ("DL3047",)
+    examples = (
+        Rewrites(
+            "FROM debian:bookworm\nRUN wget https://example.com/data.zip\n",
+            "FROM debian:bookworm\nRUN wget --progress=dot:giga https://example.com/data.zip\n",
+        ),
+        Keeps("FROM debian:bookworm\nRUN wget -q https://example.com/data.zip\n", because="it is quiet already"),
+        Keeps("FROM alpine:3.20\nRUN wget https://example.com/data.zip\n", because="BusyBox has no such option"),
+    )
+
+    def changes(self, model: Model) -> Iterator[Change | Refusal]:
+        """See ``Pass.changes``."""
+        for stage in model.stages:
+            if stage.image is None or stage.image.package_manager not in _GNU:
+                continue
+            for position in stage.positions:
+                node = model.file.instruction(position)
+                if node.keyword != "RUN" or "wget" not in node.text or node.shell_text is None:
+                    continue
+                if node.script is None or not node.script.understood:
+                    continue
+                text = node.shell_text
+                ends = [end for command in node.script.commands if (end := _behind_wget(command)) is not None]
+                if ends:
+                    edits = [(text.source_end(end), text.source_end(end), f" {_OPTION}") for end in ends]
+                    file = model.file.replaced(position, position + 1, [node.edited(*edits)])
+                    yield Change("keep wget's progress bar out of the log", file, (position,), ("wget fetches the same",))
+
+
+def _behind_wget(command: Command) -> int | None:
+    """Where in the script the options of a wget begin that says nothing about its output; None for any other command."""
+    words = unwrapped(command).words
+    if not words or words[0].value not in ("wget", "/usr/bin/wget") or len(words) < 2:
+        return None
+    if any(_SAYS_HOW.match(word.text) for word in words[1:]):
+        return None
+    if any(redirect.descriptor == "2" or redirect.operator.startswith("&") for redirect in command.redirects):
+        return None
+    if any(word.value is None and not re.search(r"[:/.]", word.text) for word in words[1:]):
+        return None  # a variable may hold options
+    return words[0].end
