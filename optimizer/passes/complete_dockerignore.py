@@ -88,7 +88,8 @@ class CompleteDockerignore(Pass):
         if not found:
             return
         changed = _completed(context, found)
-        hidden = [f for f in context.files() if f not in set(context.with_patterns(changed.patterns, changed.path).files())]
+        kept = frozenset(context.with_patterns(changed.patterns, changed.path).files())
+        hidden = [file for file in context.files() if file not in kept]
         if not hidden or any(not any(e.matches(f) for e in found) for f in hidden):
             return
         summary = f"{'complete' if changed.before is not None else 'write'} {changed.path}: {quote_names([e.pattern for e in found], 6)}"

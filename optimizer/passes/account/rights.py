@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
 from collections.abc import Iterator
@@ -249,14 +250,17 @@ def unreadable_files(model: Model, stage: Stage) -> dict[int, str]:
 
 def _open_to_all(context: BuildContext, path: str) -> bool:
     """Whether the mode of a file and of the folders around it lets others read it, and run it when its owner may."""
-    here = context.root / path
     try:
-        mode = os.lstat(here).st_mode
+        mode = os.lstat(context.root / path).st_mode
         if stat.S_ISREG(mode) and (not mode & 0o004 or (mode & 0o100 and not mode & 0o001)):
             return False
         if stat.S_ISDIR(mode) and mode & 0o005 != 0o005:
             return False
-        parents = [parent for parent in here.parents if parent != context.root and context.root in parent.parents]
-        return all(os.lstat(parent).st_mode & 0o005 == 0o005 for parent in parents)
+        folder = posixpath.dirname(posixpath.normpath(path))
+        while folder.strip("/"):
+            if os.lstat(context.root / folder).st_mode & 0o005 != 0o005:
+                return False
+            folder = posixpath.dirname(folder)
+        return True
     except OSError:
         return False
