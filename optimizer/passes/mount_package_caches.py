@@ -1,0 +1,133 @@
+"""Keep a package manager's downloads from one build to the next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optimizer.ecosystems import Action, Cache, Call, ecosystem
+from optimizer.model import Model, Stage, mounts
+from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
+from optimizer.passes.caches.readers import covers, later_reader
+from optimizer.passes.runs.purposes import calls_of
+from optimizer.passes.runs.shells import posix_shell, windows
+from optimizer.syntax import Directive, Dockerfile, Instruction
+
+_MANAGERS = frozenset({"pip", "npm", "uv"})
+"""Package managers whose cache is one folder of the home, holds nothing else, and is never part of what they install."""
+_CALLS = re.compile(r"\b(pip|npm|uv)")
+# docker/dockerfile knows cache mounts since 1.2, and before that in its experimental channel (release notes of BuildKit's frontend).
+_OLD_FRONTEND = re.compile(r"docker/dockerfile:1\.[01](\.\d+)?$")
+_ROOT = frozenset({"root", "0", "root:root", "0:0"})
+
+
+class MountPackageCaches(Pass):
+    """Keep a package manager's downloads from one build to the next.
+
+    What it does
+        Puts a cache mount over the folder in which pip, npm or uv keep what they have downloaded.
+
+    Why
+        When a manifest changes, everything is installed anew. With the mount only what is new is downloaded, and
+        the image holds no cache.
+
+    When it refuses
+        Where the cache is switched off, moved or emptied, where a later step reads it, and where the home of the user that
+        installs is not known.
+
+    Safety
+        Safe where the Dockerfile shows that BuildKit builds it: by a ``# syntax=`` line, a mount, a heredoc, ``COPY --link``.
+        Otherwise unsafe: builders before BuildKit, as in Docker Engine before 23, stop at the option.
+    """
+
+    name = "mount-package-caches"
+    alters = frozenset({Fact.RUNS})
+    examples = (
+        Rewrites(
+            "# syntax=docker/dockerfile:1\nFROM python:3.12-slim\nRUN pip install flask\n",
+            "# syntax=docker/dockerfile:1\nFROM python:3.12-slim\n"
+            "RUN --mount=type=cache,target=/root/.cache/pip pip install flask\n",
+        ),
+        Keeps(
+            "# syntax=docker/dockerfile:1\nFROM python:3.12-slim\nRUN pip install --no-cache-dir flask\n",
+            because="the cache is switched off by its author",
+        ),
+    )
+
+    def changes(self, model: Model) -> Iterator[Change | Refusal]:
+        """See ``Pass.changes``."""
+        shown: str | None = None
+        for stage in model.stages:
+            for position in stage.positions:
+                node = model.file.instruction(position)
+                if node.keyword != "RUN" or not _CALLS.search(node.text) or node.script is None or not node.script.understood:
+                    continue
+                shown = shown if shown is not None else _shows_buildkit(model.file)
+                yield from _mount(model, stage, position, node, shown)
+
+
+def _mount(model: Model, stage: Stage, position: int, node: Instruction, shown: str) -> Iterator[Change | Refusal]:
+    assert node.script is not None
+    calls = [call for call in calls_of(node.script.text) if call is not None]
+    for name in dict.fromkeys(call.ecosystem for call in calls if call.ecosystem in _MANAGERS):
+        own = [call for call in calls if call.ecosystem == name]
+        cache = ecosystem(name).caches[0]
+        if not any(call.action in cache.filled_by for call in own) or not _kept(model, position, node, own, cache):
+            continue
+        if not posix_shell(model.before(position)) or windows(model, position):
+            continue
+        place = _place(model, stage, position, cache)
+        reader = later_reader(model, stage, position, cache, name)
+        if place is None or reader:
+            why = reader or "the home of the user that installs is not known"
+            yield Refusal(f"no cache mount for {name}: {why}", position)
+            continue
+        start = node.rest.source(0)
+        new = node.edited((start, start, f"--mount=type=cache,{place} "))
+        file = model.file.replaced(position, position + 1, [new])
+        evidence = (shown or f"no step reads {cache.folders[0]}",)
+        safety, assumption = (Safety.SAFE, "") if shown else (Safety.UNSAFE, "the builder is BuildKit")
+        yield Change(f"keep {name}'s downloads in a cache mount", file, (position,), evidence, safety, assumption)
+
+
+def _kept(model: Model, position: int, node: Instruction, calls: list[Call], cache: Cache) -> bool:
+    """Whether calls fill the cache where it lies by default, and nothing in the RUN empties it or lies over it already."""
+    state = model.before(position)
+    if any(name in state.env or name in state.args for name in cache.variables) or any(name in node.value for name in cache.variables):
+        return False
+    if any(call.action is Action.CLEAN or call.prefix for call in calls):
+        return False
+    if any(option.startswith(("--no-cache", "--cache")) for call in calls for option in call.options):
+        return False
+    if ".cache" in node.value:
+        return False
+    targets = [mount.target for mount in mounts(node) if mount.type not in ("secret", "ssh")]
+    return not any(target is None or covers(target, folder) for target in targets for folder in cache.folders)
+
+
+def _place(model: Model, stage: Stage, position: int, cache: Cache) -> str | None:
+    """The mount's target and owner, None when the home of the user in force is not known."""
+    state = model.before(position)
+    folder = cache.folders[0].removeprefix("~")
+    if "HOME" in state.env or "HOME" in state.args:
+        return None
+    if state.user in _ROOT:
+        return f"target=/root{folder}"
+    uid = stage.image.users.get(state.user) if stage.image is not None and state.user is not None else None
+    return None if uid is None or uid < 1000 else f"target=/home/{state.user}{folder},uid={uid},gid={uid}"
+
+
+def _shows_buildkit(file: Dockerfile) -> str:
+    """What in a file only BuildKit understands, empty when nothing does."""
+    for node in file.nodes:
+        if isinstance(node, Directive) and node.name == "syntax":
+            return "" if _OLD_FRONTEND.search(node.value) else "the syntax line names a frontend of BuildKit"
+    for position in file.positions:
+        node = file.instruction(position)
+        if node.keyword == "RUN" and node.flags:
+            return f"line {file.line(position)} has an option of BuildKit's RUN"
+        if node.heredocs:
+            return f"line {file.line(position)} has a heredoc, which only BuildKit reads"
+        if node.keyword in ("COPY", "ADD") and any(flag.name in ("link", "chmod", "parents", "exclude") for flag in node.flags):
+            return f"line {file.line(position)} has an option of BuildKit's {node.keyword}"
+    return ""
