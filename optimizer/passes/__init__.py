@@ -7,6 +7,7 @@ from optimizer.passes.copy_instead_of_add import CopyInsteadOfAdd
 from optimizer.passes.exec_form_commands import ExecFormCommands
 from optimizer.passes.insert_user import InsertUser
 from optimizer.passes.install_locked import InstallLocked
+from optimizer.passes.key_value_pairs import KeyValuePairs
 from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintainer
 from optimizer.passes.merge_runs import MergeRuns
 from optimizer.passes.mount_package_caches import MountPackageCaches
@@ -14,9 +15,12 @@ from optimizer.passes.quiet_downloads import QuietDownloads
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
 from optimizer.passes.split_stages import SplitStages
+from optimizer.passes.uniform_keywords import UniformKeywords
 
 PASSES: tuple[Pass, ...] = (
     CompleteDockerignore(),  # first of all: what does not reach the builder is no evidence for the others
+    UniformKeywords(),  # before everything that writes instructions like their neighbours
+    KeyValuePairs(),
     CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
     RepairStages(),  # before the others, so that the others see a build that works
     InstallLocked(),  # before the passes that move or divide what installs
