@@ -11,6 +11,7 @@ from optimizer.passes.key_value_pairs import KeyValuePairs
 from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintainer
 from optimizer.passes.merge_runs import MergeRuns
 from optimizer.passes.mount_package_caches import MountPackageCaches
+from optimizer.passes.omit_development import OmitDevelopment
 from optimizer.passes.quiet_downloads import QuietDownloads
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
@@ -26,6 +27,7 @@ PASSES: tuple[Pass, ...] = (
     InstallLocked(),  # before the passes that move or divide what installs
     ReorderCopies(),  # before merging, which would join an install with steps that read the source
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
+    OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer
     MountPackageCaches(),  # behind merging, which joins only what has the same mounts; before cleaning, which passes over them
     CleanPackageCaches(),

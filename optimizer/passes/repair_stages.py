@@ -1,4 +1,4 @@
-"""Bring along the Python packages that a multi-stage build leaves behind."""
+"""Bring along the packages that a multi-stage build leaves behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class RepairStages(Pass):
         are put on ``PATH`` or ``PYTHONPATH``, those in root's home move to where every user may read them. A distroless
         image starts a module where its command is not there. A runtime stage with another C library than compiled
         packages need moves to the slim image of the same Python, and one without a shared library installs it.
+        For Node, ``node_modules`` and package.json are copied where the program needs them, and the command of a
+        distroless image, which starts Node itself, becomes Node's arguments.
 
     Why
         Such an image builds and does not start: ``COPY --from=build /app /app`` brings the project, but pip
@@ -55,6 +57,11 @@ class RepairStages(Pass):
         """See ``Pass.changes``."""
         stage = model.final
         if model.context is None or stage.base is not None or stage.image is None:
+            return
+        if stage.image.family in ("node", "distroless-nodejs"):
+            from optimizer.passes.repair.node import repairs as node_repairs
+
+            yield from node_repairs(model, stage)
             return
         if stage.image.family not in ("python", "distroless-python3"):
             return

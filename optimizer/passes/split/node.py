@@ -109,4 +109,4 @@ def _drops_development(model: Model, plan: Plan, main: Install, workspace: Works
     """Whether the runtime stage can do without development dependencies that the install brings."""
     if plan.prune is not None or plan.generates or leaves_out_development(model, main.position, main.call):
         return False
-    return runs_without_development(workspace, application)
+    return model.context is not None and runs_without_development(model.context, workspace, application)

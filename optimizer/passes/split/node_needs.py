@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from optimizer.context.folder import BuildContext
 from optimizer.context.javascript import PackageJson, lock_agrees, lock_files
 from optimizer.context.javascript_source import BUILTIN
 from optimizer.context.workspaces import Workspace
@@ -20,6 +21,9 @@ from optimizer.passes.split.steps import SystemSteps
 from optimizer.syntax.shell import parse_script
 
 _OWN = frozenset({"node", "npm", "npx", "yarn", "yarnpkg", "corepack", "nodejs", "pnpm"})
+_DATABASE_LAYERS = frozenset({"sequelize", "sequelize-typescript", "typeorm", "knex", "objection", "bookshelf", "@mikro-orm/core"})
+# Packages that a database layer loads by the kind of database.
+_DRIVERS = frozenset({"sqlite3", "better-sqlite3", "pg", "mysql", "mysql2", "mariadb", "tedious", "oracledb", "sql.js"})
 # They run TypeScript or watch files: with them the program is started as in development.
 _DEVELOPMENT = frozenset({"ts-node", "ts-node-dev", "ts-node-esm", "nodemon", "tsx", "babel-node"})
 
@@ -80,8 +84,11 @@ def _programs(workspace: Workspace, extra: list[str], application: Application, 
     return programs
 
 
-def runs_without_development(workspace: Workspace, application: Application) -> bool:
-    """Whether evidence shows that the program runs without development dependencies, of which there are some."""
+def runs_without_development(context: BuildContext, workspace: Workspace, application: Application) -> bool:
+    """Whether evidence shows that the program runs without development dependencies, of which there are some.
+
+    A package that the source names in quotes may be loaded by another one: a view engine, the target of a logger.
+    """
     packages = workspace.packages
     kept = {n for p in packages for n in (p.name, *p.dependencies, *p.optional_dependencies, *p.peer_dependencies) if n is not None}
     dropped = {n for p in packages for n in p.dev_dependencies} - kept
@@ -89,7 +96,10 @@ def runs_without_development(workspace: Workspace, application: Application) -> 
         return False
     modules = set(application.modules) - BUILTIN
     started = {BINS.get(c.name, c.name) for c in application.start.commands if c.name}
-    return modules <= kept and not (modules | started) & {*dropped, *_DEVELOPMENT}
+    if not modules <= kept or (modules | started) & {*dropped, *_DEVELOPMENT} or (dropped & _DRIVERS and modules & _DATABASE_LAYERS):
+        return False
+    texts = [context.read_text(file) or "" for file in application.files]
+    return not any(f"{quote}{name}{quote}" in text for text in texts for name in dropped for quote in "\"'`")
 
 
 def leaves_out_development(model: Model, position: int, call: Call) -> bool:

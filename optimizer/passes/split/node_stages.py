@@ -73,7 +73,7 @@ class NodeStages:
         omits = self.development and not self.served and can_leave_out(self.model, self.workspace.root, main.call)
         # A project below the program's may use the packages of both, since Node searches the folders around a file.
         below = [i for i in plan.installs if i is not main and i.folder.startswith(f"{main.folder.rstrip('/')}/")]
-        self.apart = self.several and not works and main.alone and not below
+        self.apart = self.several and not works and main.alone and not below and all(self._isolated(b.root) for b in plan.builds)
         known = self.outputs is not None and (self.several or self._separate)
         self.third = self.apart or (omits and known and (works or self.several))
         self.production = omits and (self.third or not (works or self.several))
@@ -150,10 +150,10 @@ class NodeStages:
         return nodes
 
     def _narrowed(self, position: int) -> list[Node] | None:
-        """A COPY of everything as one of the projects that are built, where they read nothing outside of their folders."""
+        """A COPY of everything as one of the projects that are built, which read nothing outside of their folders."""
         copy = next((c for c in self.copies if c.position == position), None)
         roots = dict.fromkeys(b.root for b in self.plan.builds)
-        if copy is None or copy.sources != (".",) or copy.node.flags or not all(self._isolated(root) for root in roots):
+        if copy is None or copy.sources != (".",) or copy.node.flags:
             return None
         target = copy.node.words[-1].rstrip("/")
         return [line(self.model, self.stage, copy.node.keyword, f"{_quoted(r)} {_quoted(f'{target}/{r}/')}") for r in roots]

@@ -1,0 +1,131 @@
+"""Leave development dependencies out of the image that runs."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from optimizer.model import Model, Stage
+from optimizer.model.paths import placements
+from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
+from optimizer.passes.text import instruction_like
+
+if TYPE_CHECKING:
+    from optimizer.passes.split.node_steps import Install
+
+_PACKAGE = '{"name": "app", "version": "1.0.0", "dependencies": {"express": "4.19.2"}, "devDependencies": {"mocha": "10.4.0"}}\n'
+_LOCK = (
+    '{"lockfileVersion": 3, "packages": {"": {"name": "app", "version": "1.0.0", "dependencies": {"express": "4.19.2"}, '
+    '"devDependencies": {"mocha": "10.4.0"}}, "node_modules/express": {"version": "4.19.2"}, '
+    '"node_modules/mocha": {"version": "10.4.0", "dev": true}}}\n'
+)
+
+
+class OmitDevelopment(Pass):
+    """Leave development dependencies out of the image that runs.
+
+    What it does
+        Where the program of a Node project runs without its ``devDependencies``: tells the install to leave them out when
+        nothing is built, and removes them behind the build when a later stage copies ``node_modules``.
+
+    Why
+        Compilers, test runners and linters make half of many a ``node_modules``.
+
+    When it refuses
+        It does nothing when the program, or a script that an install runs, loads or starts one of them, when modules are
+        loaded by a computed name, and when no lock file agrees with package.json.
+
+    Safety
+        Safe: the sources are read from the program's entry on, and the lock decides what is installed.
+    """
+
+    name = "omit-development"
+    alters = frozenset({Fact.RUNS})
+    examples = (
+        Rewrites(
+            'FROM node:20-slim\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\nCOPY . .\nCMD ["node", "server.js"]\n',
+            'FROM node:20-slim\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci --omit=dev\nCOPY . .\nCMD ["node", "server.js"]\n',
+            files=(("package.json", _PACKAGE), ("package-lock.json", _LOCK), ("server.js", "require('express')().listen(3000);\n")),
+        ),
+        Keeps(
+            'FROM node:20-slim\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\nCOPY . .\nCMD ["npx", "mocha"]\n',
+            because="a development dependency is what runs",
+            files=(("package.json", _PACKAGE), ("package-lock.json", _LOCK)),
+        ),
+    )
+
+    def changes(self, model: Model) -> Iterator[Change | Refusal]:
+        """See ``Pass.changes``."""
+        final = model.final if model.stages else None
+        if model.context is None or final is None or final.base is not None or final.image is None:
+            return
+        if final.image.family not in ("node", "distroless-nodejs"):
+            return
+        from optimizer.passes.split.shared import Refused
+
+        sources = [model.stages[i] for i in sorted(model.dependencies[final.index])]
+        for stage in (final, *sources):
+            try:
+                change = _omit(model, final, stage)
+            except Refused:
+                continue
+            if change is not None:
+                yield change
+                return
+
+
+def _omit(model: Model, final: Stage, stage: Stage) -> Change | None:
+    """The change of the install of one stage, None when there is nothing to leave out."""
+    from optimizer.passes.split.node_commands import production_install, project_install
+
+    if stage.base is not None or not any(project_install(model.file.instruction(p)) for p in stage.positions):
+        return None
+    if any(other is not final for other in model.dependants(stage)):
+        return None
+    from optimizer.context.javascript import lock_agrees
+    from optimizer.context.workspaces import workspace_of
+    from optimizer.model.application import application_of
+    from optimizer.passes.split.node_needs import can_leave_out, leaves_out_development, runs_without_development
+    from optimizer.passes.split.node_steps import sort_instructions
+
+    assert model.context is not None
+    plan = sort_instructions(model, stage)
+    application = application_of(model, final)
+    if len(plan.installs) != 1 or plan.prune is not None or plan.generates or application is None or application.language != "node":
+        return None
+    install = plan.installs[0]
+    workspace = workspace_of(model.context, install.root)
+    if workspace is None or workspace.problems or leaves_out_development(model, install.position, install.call):
+        return None
+    if not runs_without_development(model.context, workspace, application):
+        return None
+    if stage is not final and not _copies_packages(model, final, stage, install):
+        return None
+    file = model.file
+    node = file.instruction(install.position)
+    evidence = ("the program imports no development dependency", "the lock file agrees with package.json")
+    if not plan.builds and not plan.checks:
+        if not can_leave_out(model, workspace.root, install.call):
+            return None
+        new = production_install(node, install.call)
+        changed = file.replaced(install.position, install.position + 1, [new])
+        return Change("install without development dependencies", changed, (install.position,), evidence)
+    if stage is final or install.call.ecosystem != "npm" or lock_agrees(model.context, install.root) is not True:
+        return None
+    last = stage.positions[-1]
+    if model.before(last).workdir != install.folder or model.before(last).user not in ("root", "0"):
+        return None
+    run = instruction_like(file, file.instruction(last), "RUN", "npm prune --omit=dev")
+    changed = file.replaced(last + 1, last + 1, [run])
+    return Change("remove development dependencies behind the build", changed, (last,), evidence)
+
+
+def _copies_packages(model: Model, final: Stage, stage: Stage, install: Install) -> bool:
+    """Whether the final stage copies the packages that another one installs."""
+    packages = posixpath.join(install.folder, "node_modules")
+    for position in final.positions:
+        for one in placements(model, position) or () if model.file.instruction(position).keyword in ("COPY", "ADD") else ():
+            if one.stage == stage.index and one.source is not None and f"{packages}/".startswith(f"{one.source.rstrip('/')}/"):
+                return True
+    return False
