@@ -27,10 +27,13 @@ def broken(before: Model, after: Model, alters: frozenset[Fact]) -> str | None:
     if after.file.problems and not before.file.problems:
         problem = after.file.problems[0]
         return f"the new text has an error on line {problem.line}: {problem.message}"
-    for fact in Fact:
-        if fact not in alters and not _same(fact, before, after):
-            return f"{fact.value} changed"
-    return None
+    facts = (Fact.RUNS,) if _others(before) == _others(after) else Fact
+    return next((f"{fact.value} changed" for fact in facts if fact not in alters and not _same(fact, before, after)), None)
+
+
+def _others(model: Model) -> list[Instruction]:
+    """The instructions but RUN, which alone decide all facts but one."""
+    return [node for node in model.file.nodes if isinstance(node, Instruction) and node.keyword != "RUN"]
 
 
 def _same(fact: Fact, before: Model, after: Model) -> bool:
