@@ -7,6 +7,7 @@ words are plain, and a file that holds no others does not import it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 
 def is_plain(word: str, escape: str) -> bool:
@@ -40,8 +41,11 @@ def expand(word: str, escape: str, values: Mapping[str, str]) -> str | None:
 
     None where BuildKit says that the word is wrong.
     """
-    if "$" not in word and is_plain(word, escape):
-        return word
+    return word if "$" not in word and is_plain(word, escape) else _expanded(word, escape, tuple(values.items()))
+
+
+@lru_cache(maxsize=4096)  # after each change, the state before every instruction is computed anew
+def _expanded(word: str, escape: str, values: tuple[tuple[str, str], ...]) -> str | None:
     from e2b_dockerfile_utils import ShellLex
 
     try:
