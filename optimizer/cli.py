@@ -142,3 +142,15 @@ def explain(name: str) -> None:
     _check_pass(name)
     paint = Paint(wants_color("auto", sys.stdout, os.environ))
     click.echo(as_text(page_of(next(each for each in PASSES if each.name == name)), paint), nl=False, color=paint.enabled)
+
+
+@main.command()
+def lsp() -> None:
+    """Serve editors: the language server protocol over standard input and output."""
+    from optimizer.session import BadCall
+
+    try:
+        from optimizer.lsp.server import server
+    except ImportError as error:
+        raise BadCall(f"editors need the extra 'lsp': pip install 'dockerfile-optimizer[lsp]' ({error})") from error
+    server.start_io()

@@ -167,15 +167,22 @@ def _outcomes(files: tuple[Path, ...], request: Request) -> Iterator[Outcome]:
 
 
 def _outcome(path: Path, request: Request) -> Outcome:
-    """Do one Dockerfile. Whatever goes wrong is part of the outcome, so that the others are done all the same."""
-    empty = Outcome(path)
     data = b""
     try:
         if path == STANDARD_INPUT:
             data = sys.stdin.buffer.read()
-            check_text(empty.name, data)
+            check_text(Outcome(path).name, data)
         else:
             data = read(path)
+    except InputError as error:
+        return Outcome(path, data, errors=(str(error),))
+    return outcome_of(path, data, request)
+
+
+def outcome_of(path: Path, data: bytes, request: Request) -> Outcome:
+    """Do one Dockerfile of these bytes. Whatever goes wrong is part of the outcome, so that others are done all the same."""
+    empty = Outcome(path)
+    try:
         config = request.config_of(path)
         options = request.options(config)
         file = parse(data)

@@ -1,0 +1,1 @@
+"""``dopt lsp``: what ``dopt fix`` would do, shown in editors as the text is typed."""
