@@ -163,11 +163,21 @@ def _same_libc(repair: Repair, image: BaseImage) -> str | None:
 def _arrives(repair: Repair) -> tuple[int, str] | None:
     """The COPY that brings the packages, and the folder they lie in then."""
     installed = repair.installed
-    folder = installed.folder
-    if installed.kind is Kind.SYSTEM:
-        version = python_version(installed.builder.image) if installed.builder.image is not None else None
-        folder = f"/usr/local/lib/python{version}/site-packages"
-    return arrival(repair.model, repair.stage, installed.builder, folder)
+    folder = _site_packages(installed, "/usr/local") if installed.kind is Kind.SYSTEM else installed.folder
+    return arrival(repair.model, repair.stage, installed.builder, folder) or _modules_alone(repair)
+
+
+def _modules_alone(repair: Repair) -> tuple[int, str] | None:
+    """The COPY that brings the modules of an environment without the rest of it."""
+    installed = repair.installed
+    if installed.kind is not Kind.ENVIRONMENT or arrival(repair.model, repair.stage, installed.builder, installed.folder) is not None:
+        return None
+    return arrival(repair.model, repair.stage, installed.builder, _site_packages(installed, installed.folder))
+
+
+def _site_packages(installed: Installed, prefix: str) -> str:
+    image = installed.builder.image
+    return f"{prefix}/lib/python{python_version(image) if image is not None else None}/site-packages"
 
 
 def _left_behind(repair: Repair) -> Change | Refusal | None:
@@ -211,11 +221,11 @@ def _not_searched(repair: Repair) -> Change | Refusal | None:
     if arrives is None:
         return None
     position, at = arrives
-    kind = repair.installed.kind
+    kind = Kind.TARGET if _modules_alone(repair) is not None else repair.installed.kind
     if kind is Kind.PREFIX:
         return _prefix(repair, position, at)
-    if repair.bare and kind is not Kind.TARGET:
-        at = at if kind is Kind.SYSTEM else f"{at}/lib/python{python_version(repair.stage.image or _none())}/site-packages"
+    if repair.bare and kind is Kind.ENVIRONMENT:
+        at = _site_packages(repair.installed, at)
     variables = []
     if (repair.bare or kind is Kind.TARGET) and _hidden_modules(repair, at):
         variables.append(f"PYTHONPATH={at}")
@@ -233,10 +243,6 @@ def _not_searched(repair: Repair) -> Change | Refusal | None:
     where = f"the packages lie in {at}, where the interpreter does not look" if "PYTHONPATH" in variables[0] else f"{at}/bin is not on PATH"
     summary = f"look for packages in {at}"
     return repair.behind(position, summary, [repair.line(repair.stage, "ENV", " ".join(variables))], (where,))
-
-
-def _none() -> BaseImage:
-    raise AssertionError("a stage without a known image is not repaired")
 
 
 def _by_name(repair: Repair, *names: str) -> bool:

@@ -17,6 +17,7 @@ from optimizer.model.paths import search_path
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_copies import sort_copies
+from optimizer.passes.split.python_distroless import PACKAGES, REFERENCE, VERSION, Bare, bare_runtime
 from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
 from optimizer.passes.split.python_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
@@ -65,7 +66,7 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         return None
     calls = [c for p in stage.positions if model.file.instruction(p).keyword == "RUN" for c in installs_of(model.file.instruction(p))]
     compilers = any(build_only(package, c.ecosystem) for c in calls if c.ecosystem == image.package_manager for package in c.packages)
-    smaller = image.variant == "full" and model.runtime is not Runtime.SAME
+    smaller = (image.variant == "full" and model.runtime is not Runtime.SAME) or model.runtime is Runtime.DISTROLESS
     managed = manager_of(calls) is not None
     if not (managed or any(c.ecosystem == "pip" for c in calls)) or not (smaller or compilers or managed):
         return None
@@ -86,7 +87,10 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         check_start(model, stage, application)
     _check_paths(model, stage, plan, application)
     system = system_packages(model, plan, application, runtime, stage)
-    return _change(model, stage, plan, system, runtime, reference, application)
+    bare = bare_runtime(model, stage, plan, application, system) if model.runtime is Runtime.DISTROLESS else None
+    if isinstance(bare, str) and not (compilers or managed or image.variant == "full"):
+        raise Refused(f"the slim image stays, since {bare}", stage.position)
+    return _change(model, stage, plan, system, runtime, REFERENCE if isinstance(bare, Bare) else reference, application, bare)
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
@@ -210,7 +214,14 @@ def _run_programs(model: Model, plan: Plan, application: Application, local: set
 
 
 def _change(
-    model: Model, stage: Stage, plan: Plan, system: SystemPackages, runtime: BaseImage, reference: str, application: Application
+    model: Model,
+    stage: Stage,
+    plan: Plan,
+    system: SystemPackages,
+    runtime: BaseImage,
+    reference: str,
+    application: Application,
+    bare: Bare | str | None,
 ) -> Change:
     file = model.file
     name = stage_name(model)
@@ -222,12 +233,16 @@ def _change(
     on_path = f"{folder}/bin" in search_path(model, stage)
     paths = [line(model, stage, "ENV", f"PATH={folder}/bin:$PATH")] if plan.venv is None or (plan.made and not on_path) else []
     copied = [line(model, stage, "COPY", f"--from={name} {folder} {folder}"), *paths]
+    if isinstance(bare, Bare):
+        modules = f"{folder}/lib/python{VERSION}/site-packages"
+        copied = [line(model, stage, "COPY", f"--from={name} {modules} {PACKAGES}"), line(model, stage, "ENV", f"PYTHONPATH={PACKAGES}")]
     if plan.editable:
         source = model.before(plan.project[-1]).workdir
         copied.append(line(model, stage, "COPY", f"--from={name} {source} {source}"))
     upgrade = plan.system.upgrade
     install = [apt_install(model, stage, packages, options, upgrade)] if packages or upgrade else []
     started: dict[int, list[Node]] = {p: [changed] for p in stage.positions if (changed := _started(file.instruction(p), plan)) is not None}
+    started |= {p: [changed] for p, changed in bare.started.items()} if isinstance(bare, Bare) else {}
     replaced: dict[int, list[Node]] = {**{p: [] for p in (*plan.system.positions, *plan.tools)}, **plan.runtime, **started}
     place = plan.pip[0]
     early = plan.system.positions and plan.system.positions[0] < place
@@ -242,6 +257,8 @@ def _change(
     nodes += body_nodes(file, stage, end, replaced)
     entries = quote_names(application.start.entries) or "a package"
     evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]
+    if bare is not None:
+        evidence.append(f"not distroless: {bare}" if isinstance(bare, str) else "it needs no shell, no other program and no file to write")
     if plan.venv is None and not uses_pip:
         evidence.append("the program does not use pip, which the environment need not carry")
     if system.dropped:
