@@ -228,6 +228,7 @@ def _change(
     folder = plan.venv or VENV
     written = file.instruction(stage.position).value.split()[0]
     uses_pip = "pip" in application.modules or any(re.fullmatch(r"pip[\d.]*", p) for p in application.programs)
+    keeps_pip = uses_pip or bool(plan.project)  # where every edit installs anew, a step that takes pip away costs time each time
     packages = [plan.system.written.get(p, p) for p in with_certificates(system.kept, stage.image, runtime)]
     options = install_options(packages, plan.system.options, alone={"git"} if not _speaks_ssh(model, application) else ())
     on_path = f"{folder}/bin" in search_path(model, stage)
@@ -252,14 +253,14 @@ def _change(
     if not install:
         replaced.update({p: [] for p in plan.sources if "/etc/apt" in file.instruction(p).value})
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-    nodes = [*_build_stage(model, stage, plan, name, written, uses_pip), Blank(file.newline)]
+    nodes = [*_build_stage(model, stage, plan, name, written, keeps_pip), Blank(file.newline)]
     nodes += [from_line(model, stage, reference, stage.name), *_gap(file, stage)]
     nodes += body_nodes(file, stage, end, replaced)
     entries = quote_names(application.start.entries) or "a package"
     evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]
     if bare is not None:
         evidence.append(f"not distroless: {bare}" if isinstance(bare, str) else "it needs no shell, no other program and no file to write")
-    if plan.venv is None and not uses_pip:
+    if plan.venv is None and not keeps_pip:
         evidence.append("the program does not use pip, which the environment need not carry")
     if system.dropped:
         evidence.append(f"only building needs {quote_names(system.dropped)}")
@@ -285,7 +286,7 @@ def _started(node: Instruction, plan: Plan) -> Instruction | None:
     return without_manager(node) if plan.manager is not None and node.keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK") else None
 
 
-def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str, uses_pip: bool) -> list[Node]:
+def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str, keeps_pip: bool) -> list[Node]:
     file = model.file
     compiles = any(build_only(p, "apt") for p in plan.system.written)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
@@ -318,7 +319,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
             made = True
         else:
             build.extend(spaced(file, position, nodes) if len(build) > head else nodes)
-        if plan.venv is None and position == plan.pip[-1] and not uses_pip:
+        if plan.venv is None and position == plan.pip[-1] and not keeps_pip:
             build.append(line(model, stage, "RUN", "pip uninstall -y pip"))  # 15 MB, and the runtime image has its own
     return build
 
