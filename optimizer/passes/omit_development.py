@@ -10,9 +10,10 @@ from optimizer.model import Model, Stage
 from optimizer.model.paths import placements
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.passes.text import instruction_like
+from optimizer.syntax import Blank, Instruction, Node
 
 if TYPE_CHECKING:
-    from optimizer.passes.split.node_steps import Install
+    from optimizer.passes.split.node_steps import Install, Plan
 
 _PACKAGE = '{"name": "app", "version": "1.0.0", "dependencies": {"express": "4.19.2"}, "devDependencies": {"mocha": "10.4.0"}}\n'
 _LOCK = (
@@ -27,7 +28,8 @@ class OmitDevelopment(Pass):
 
     What it does
         Where the program of a Node project runs without its ``devDependencies``: tells the install to leave them out when
-        nothing is built, and removes them behind the build when a later stage copies ``node_modules``.
+        nothing is built. Where a later stage copies ``node_modules`` of a stage that builds, installs for it in a stage of
+        its own, or removes them behind the build.
 
     Why
         Compilers, test runners and linters make half of many a ``node_modules``.
@@ -41,7 +43,7 @@ class OmitDevelopment(Pass):
     """
 
     name = "omit-development"
-    alters = frozenset({Fact.RUNS})
+    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
             'FROM node:20-slim\nWORKDIR /app\nCOPY package*.json ./\nRUN npm ci\nCOPY . .\nCMD ["node", "server.js"]\n',
@@ -113,12 +115,52 @@ def _omit(model: Model, final: Stage, stage: Stage) -> Change | None:
         return Change("install without development dependencies", changed, (install.position,), evidence)
     if stage is final or install.call.ecosystem != "npm" or lock_agrees(model.context, install.root) is not True:
         return None
+    from optimizer.passes.split.shared import with_lead
+
+    apart = _in_stage_of_its_own(model, final, stage, plan)
+    if apart is not None:
+        changed = file.replaced(final.position - len(with_lead(file, final.position)) + 1, len(file.nodes), apart)
+        summary = "install without development dependencies in a stage of its own"
+        return Change(summary, changed, (install.position, final.position), evidence)
     last = stage.positions[-1]
     if model.before(last).workdir != install.folder or model.before(last).user not in ("root", "0"):
         return None
     run = instruction_like(file, file.instruction(last), "RUN", "npm prune --omit=dev")
     changed = file.replaced(last + 1, last + 1, [run])
     return Change("remove development dependencies behind the build", changed, (last,), evidence)
+
+
+def _in_stage_of_its_own(model: Model, final: Stage, stage: Stage, plan: Plan) -> list[Node] | None:
+    """A stage that installs for production, and the final one, which copies the packages from there.
+
+    None unless what stands up to the install can be repeated alone, and the final stage copies node_modules by itself: a build
+    that is repeated then leaves the packages in their layer.
+    """
+    from optimizer.context.workspaces import workspace_of
+    from optimizer.passes.split.node_commands import production_install
+    from optimizer.passes.split.node_needs import can_leave_out
+    from optimizer.passes.split.node_steps import installs_apart
+    from optimizer.passes.split.shared import from_line, renumbered, stage_name, with_lead
+
+    file, install = model.file, plan.installs[0]
+    packages = posixpath.join(install.folder, "node_modules")
+    copies = [p for p in final.positions if (node := file.instruction(p)).flag("from") is not None and packages in node.words[:-1]]
+    root = workspace_of(model.context, install.root) if model.context is not None else None
+    if len(copies) != 1 or renumbered(model, final) or root is None or root.members or not can_leave_out(model, root.root, install.call):
+        return None
+    written = file.instruction(copies[0])
+    if not installs_apart(model, stage, plan, install) or len(written.words) != 2 or written.json is not None:
+        return None
+    name = stage_name(model, "dependencies")
+    base = file.instruction(stage.position).value.split()[0]
+    early = [p for p in sorted({*plan.build, *plan.system.positions}) if p <= install.position]
+    nodes: list[Node] = [from_line(model, stage, base, name)]
+    nodes += [production_install(file.instruction(p), install.call) if p == install.position else file.instruction(p) for p in early]
+    nodes.append(Blank(file.newline))
+    moved = Instruction(written.text.replace(f"--from={written.flag('from')}", f"--from={name}", 1), written.escape)
+    for index in range(final.position - len(with_lead(file, final.position)) + 1, len(file.nodes)):
+        nodes.append(moved if index == copies[0] else file.nodes[index])
+    return nodes
 
 
 def _copies_packages(model: Model, final: Stage, stage: Stage, install: Install) -> bool:

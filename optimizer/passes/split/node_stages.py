@@ -18,7 +18,7 @@ from optimizer.model.start import Started
 from optimizer.passes.base import Change
 from optimizer.passes.split.node_commands import installing, is_global, production_install, project_install
 from optimizer.passes.split.node_needs import can_leave_out, install_scripts_use
-from optimizer.passes.split.node_steps import Install, Plan, copied_files
+from optimizer.passes.split.node_steps import Install, Plan, copied_files, installs_apart
 from optimizer.passes.split.shared import (
     SystemPackages,
     apt_install,
@@ -88,11 +88,7 @@ class NodeStages:
 
     @cached_property
     def _separate(self) -> bool:
-        """Whether the instructions up to the install bring nothing else and can be repeated in a stage of their own."""
-        manifests = set(self.main.manifests)
-        early = [c for c in self.copies if c.position < self.main.position]
-        alone = self.main.position not in (*(b.position for b in self.plan.builds), *self.plan.checks, self.plan.prune)
-        return alone and bool(manifests) and all(set(copied_files(self.model, c)) <= manifests for c in early)
+        return installs_apart(self.model, self.stage, self.plan, self.main)
 
     @property
     def _needs_scripts(self) -> bool:

@@ -132,6 +132,14 @@ def _builds_with_globals(model: Model, plan: Plan) -> bool:
     return bool(plan.builds or plan.checks) and not (known and not any(name in text for name in plan.globals for text in texts))
 
 
+def installs_apart(model: Model, stage: Stage, plan: Plan, install: Install) -> bool:
+    """Whether the instructions up to an install bring its manifests and nothing else, and can be repeated in a stage of their own."""
+    manifests = set(install.manifests)
+    early = [c for c in stage_copies(model, stage) if c.position < install.position]
+    alone = install.position not in (*(b.position for b in plan.builds), *plan.checks, plan.prune)
+    return alone and bool(manifests) and all(set(copied_files(model, c)) <= manifests for c in early)
+
+
 def copied_files(model: Model, copy: CopyFacts) -> list[str]:
     """The files of the context that an instruction copies."""
     assert model.context is not None
