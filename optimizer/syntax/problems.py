@@ -50,21 +50,24 @@ def find_problems(file: Dockerfile) -> tuple[Problem, ...]:
     """Every problem of a Dockerfile, in order of lines."""
     found: list[Problem] = []
     in_stage = False
+    leading = True  # whether nothing but directives stands above
     for position, node in enumerate(file.nodes):
-        line = file.line(position)
-        if isinstance(node, Directive):
-            if node.name == "escape" and node.value not in ("\\", "`"):
-                found.append(Problem(line, 1, f"invalid escape token '{node.value}' does not match ` or \\"))
-        elif isinstance(node, Comment):
-            found.extend(Problem(line, 1, message) for message in _repeated_directive(file, position))
-        elif isinstance(node, Instruction):
-            messages = list(node.problems)
+        messages: tuple[str, ...] = ()
+        if isinstance(node, Instruction):
+            messages = node.problems
             if not messages and node.keyword == "FROM":
                 in_stage = True
             elif not messages and not in_stage and node.keyword != "ARG":
-                messages = ["no build stage in current context"]
-            column = len(node.text) - len(node.text.lstrip(SPACES)) + 1
-            found.extend(Problem(line, column, message) for message in messages)
+                messages = ("no build stage in current context",)
+        elif isinstance(node, Directive):
+            if node.name == "escape" and node.value not in ("\\", "`"):
+                messages = (f"invalid escape token '{node.value}' does not match ` or \\",)
+        elif leading and isinstance(node, Comment):
+            messages = _repeated_directive(node)
+        leading = leading and isinstance(node, Directive)
+        if messages:
+            column = len(node.text) - len(node.text.lstrip(SPACES)) + 1 if isinstance(node, Instruction) else 1
+            found.extend(Problem(file.line(position), column, message) for message in messages)
     if not file.nodes:
         found.append(Problem(1, 1, "the Dockerfile cannot be empty"))
     elif not file.positions:
@@ -74,11 +77,10 @@ def find_problems(file: Dockerfile) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def _repeated_directive(file: Dockerfile, position: int) -> Iterator[str]:
+def _repeated_directive(node: Comment) -> tuple[str, ...]:
     """A directive that stands directly behind the directives is a comment to the parser only because it is repeated."""
-    match = _DIRECTIVE.match(file.nodes[position].text.lstrip(SPACES))
-    if match and all(isinstance(node, Directive) for node in file.nodes[:position]):
-        yield f"only one {match[1].lower()} parser directive can be used"
+    match = _DIRECTIVE.match(node.text.lstrip(SPACES))
+    return (f"only one {match[1].lower()} parser directive can be used",) if match else ()
 
 
 def instruction_problems(node: Instruction) -> Iterator[str]:
