@@ -1,9 +1,11 @@
 """The passes, in the order in which they run."""
 
+from optimizer.passes.assume_yes import AssumeYes
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.clean_package_caches import CleanPackageCaches
 from optimizer.passes.complete_dockerignore import CompleteDockerignore
 from optimizer.passes.copy_instead_of_add import CopyInsteadOfAdd
+from optimizer.passes.drop_apt_clean import DropAptClean
 from optimizer.passes.exec_form_commands import ExecFormCommands
 from optimizer.passes.insert_user import InsertUser
 from optimizer.passes.install_locked import InstallLocked
@@ -12,9 +14,12 @@ from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintaine
 from optimizer.passes.merge_runs import MergeRuns
 from optimizer.passes.mount_package_caches import MountPackageCaches
 from optimizer.passes.omit_development import OmitDevelopment
+from optimizer.passes.prefer_apt_get import PreferAptGet
 from optimizer.passes.quiet_downloads import QuietDownloads
+from optimizer.passes.remove_sudo import RemoveSudo
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
+from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
 from optimizer.passes.uniform_keywords import UniformKeywords
 
@@ -23,6 +28,9 @@ PASSES: tuple[Pass, ...] = (
     UniformKeywords(),  # before everything that writes instructions like their neighbours
     KeyValuePairs(),
     CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
+    RemoveSudo(),  # before what reads commands and compares them
+    PreferAptGet(),
+    AssumeYes(),
     RepairStages(),  # before the others, so that the others see a build that works
     InstallLocked(),  # before the passes that move or divide what installs
     ReorderCopies(),  # before merging, which would join an install with steps that read the source
@@ -31,6 +39,8 @@ PASSES: tuple[Pass, ...] = (
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer
     MountPackageCaches(),  # behind merging, which joins only what has the same mounts; before cleaning, which passes over them
     CleanPackageCaches(),
+    DropAptClean(),  # behind cleaning, which removes the lists beside it
+    SortPackages(),
     QuietDownloads(),
     LabelInsteadOfMaintainer(),
     ExecFormCommands(),  # behind splitting, which may give the command another image

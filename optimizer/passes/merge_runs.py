@@ -56,6 +56,7 @@ class MergeRuns(Pass):
 
     name = "merge-runs"
     alters = frozenset[Fact]()
+    mends = ("DL3059",)
     examples = (
         Rewrites(
             "FROM debian:bookworm\nRUN apt-get update\nRUN apt-get install -y curl\n",
