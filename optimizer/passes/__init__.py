@@ -14,6 +14,7 @@ from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintaine
 from optimizer.passes.merge_runs import MergeRuns
 from optimizer.passes.mount_package_caches import MountPackageCaches
 from optimizer.passes.omit_development import OmitDevelopment
+from optimizer.passes.omit_recommended_packages import OmitRecommendedPackages
 from optimizer.passes.prefer_apt_get import PreferAptGet
 from optimizer.passes.quiet_downloads import QuietDownloads
 from optimizer.passes.remove_sudo import RemoveSudo
@@ -40,6 +41,7 @@ PASSES: tuple[Pass, ...] = (
     MountPackageCaches(),  # behind merging, which joins only what has the same mounts; before cleaning, which passes over them
     CleanPackageCaches(),
     DropAptClean(),  # behind cleaning, which removes the lists beside it
+    OmitRecommendedPackages(),  # behind splitting, which asks what was recommended; before sorting, since it may add a package
     SortPackages(),
     QuietDownloads(),
     LabelInsteadOfMaintainer(),
