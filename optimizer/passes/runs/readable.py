@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from optimizer.model import Model, Stage
 from optimizer.passes.runs.shells import posix_shell, windows
@@ -16,8 +17,7 @@ from optimizer.syntax.shell import Command, Script
 _SELF_CLEANING = frozenset({"debian", "ubuntu"})
 
 
-@dataclass(frozen=True)
-class ReadableRun:
+class ReadableRun(Struct, frozen=True):
     """A RUN in shell form (a lone heredoc included) for a POSIX shell, with text and commands."""
 
     stage: Stage
