@@ -111,6 +111,7 @@ def build_only(package: str, manager: str) -> bool | None:
     return False if _RUNTIME_PATTERNS[kind].search(name) else None
 
 
+@cache
 def programs(package: str) -> tuple[str, ...] | None:
     """The commands that the Debian package brings, sorted; `None` where the table does not have it."""
     line = _line("debian_programs.txt", plain_name(package))

@@ -7,6 +7,7 @@ from functools import cache
 from optimizer.knowledge.data import read_text
 
 
+@cache
 def left_out(package: str, release: str) -> tuple[str, ...] | None:
     """The packages that are recommended by one or by what it depends on, and that nothing else brings; None when not known.
 

@@ -123,7 +123,8 @@ def _is_needed(model: Model, package: str) -> bool:
         return True
     if package in _FOR_PIP:
         return re.search(r"\bpip3? install\b|-m pip\b", text) is not None
-    return any(re.search(rf"(?<![\w./-]){re.escape(program)}(?![\w.-])", text) for program in programs(package) or ())
+    mentioned = (program for program in programs(package) or () if program in text)
+    return any(re.search(rf"(?<![\w./-]){re.escape(program)}(?![\w.-])", text) for program in mentioned)
 
 
 def _option(run: ReadableRun, call: Call, verb: Word) -> list[tuple[int, int, str]]:
