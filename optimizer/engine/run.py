@@ -162,7 +162,7 @@ class _Job:
         return self.original.line(min(origins)), self.original.last_line(max(origins))
 
     def is_ignored(self, rewriter: Pass, touched: tuple[int, ...]) -> bool:
-        """Whether a comment keeps what a pass would touch: one of dopt's, or hadolint's where it asks for just this change."""
+        """Whether a comment keeps what a pass would touch: one of dopt's, or hadolint's that switches off a rule which it mends."""
         rules = frozenset(rule for rule in rewriter.mends if rule.startswith("DL"))
         for position, node in enumerate(self.file.nodes):
             if not isinstance(node, Comment) or "ignore" not in node.text.lower():
@@ -172,7 +172,7 @@ class _Job:
             if match is None:
                 continue
             names = frozenset(part.strip() for part in (match[2] or "").split(",") if part.strip())
-            meant = (not names or rewriter.name in names) if own else bool(rules) and rules <= names
+            meant = (not names or rewriter.name in names) if own else not rules.isdisjoint(names)
             target = next((p for p in self.file.positions if p > position), None)
             if meant and (match[1] or target in touched):
                 return True
