@@ -82,6 +82,11 @@ def _is_archive(start: bytes) -> bool:
     return True
 
 
+def _may_end_anyhow(name: str) -> bool:
+    """Whether a pattern leaves open what the names end in that it matches: it has no plain ending behind its last wildcard."""
+    return re.search(r"[*?\[\\]", name) is not None and re.search(r"\.\w+$", re.split(r"[*?\]\\]", name)[-1]) is None
+
+
 def _looked_into(model: Model, facts: CopyFacts) -> tuple[str | None, str]:
     """Why a source may be an archive, None when none is; and what shows that."""
     context = model.context
@@ -92,7 +97,7 @@ def _looked_into(model: Model, facts: CopyFacts) -> tuple[str | None, str]:
             assert context is not None
             if match != "." and not context.is_dir(match) and _is_archive(context.first_bytes(match) or b""):
                 return f"{match} is an archive, which it unpacks", ""
-        if not matches and posixpath.basename(source) == "*":
+        if not matches and _may_end_anyhow(posixpath.basename(source)):
             return f"{source} may match an archive, which it would unpack", ""
         by_name = by_name if not matches else "no source is an archive: they were looked into in the build context"
     return None, by_name

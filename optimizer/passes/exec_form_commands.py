@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.runs.shells import STATEFUL, posix_shell, windows
+from optimizer.passes.runs.shells import STATEFUL, posix_shell, reads_startup_files, windows
 from optimizer.passes.text import has_inner_comments
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
@@ -31,9 +31,10 @@ class ExecFormCommands(Pass):
         them on, the program is killed after ten seconds without a chance to clean up.
 
     When it refuses
-        Where the shell is needed: variables, ``&&``, redirections, patterns, builtins. Where the program may be a script without a
-        first line that names its interpreter, which only a shell can start. Where an ENTRYPOINT would see other
-        arguments than before, and where one becomes the JSON list to which CMD is then appended.
+        Where the shell is needed: variables, ``&&``, redirections, patterns, builtins, files that a login shell reads.
+        Where the program may be a script without a first line that names its interpreter, which only a shell can start.
+        Where an ENTRYPOINT would see other arguments than before, and where one becomes the JSON list to which CMD is
+        then appended.
 
     Safety
         Safe for CMD. An ENTRYPOINT in shell form ignores what is given behind the image's name, in exec form it takes it: the
@@ -88,6 +89,8 @@ def _plain_words(model: Model, position: int, node: Instruction) -> tuple[str, .
     script = node.script
     if script is None or not script.understood or not posix_shell(model.before(position)) or windows(model, position):
         return "its text or its shell is not understood"
+    if reads_startup_files(model.before(position)):
+        return "the shell reads files of its own before it starts the program"
     statement = script.statements[0] if len(script.statements) == 1 else None
     command = statement.pipelines[0].commands[0] if statement is not None and len(script.commands) == 1 else None
     if statement is None or not isinstance(command, Command) or statement.terminator == "&" or script.commented:
