@@ -111,8 +111,8 @@ class _Job:
             line = lines[0]
             if (rewriter.name, lines, found.summary) in self.options.drop:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: dropped", line))
-            elif self.is_ignored(rewriter, found.touched):
-                refusals.append(Refused(rewriter.name, f"{found.summary}: ignored by a comment", line))
+            elif (why := self.ignored(rewriter, found)) is not None:
+                refusals.append(Refused(rewriter.name, f"{found.summary}: ignored by a comment{why}", line))
             elif found.safety is Safety.UNSAFE and not self.options.unsafe:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: only if {found.assumption}", line, available=True))
             elif (rewriter.name, found.file.text) not in self.dropped and self.apply(rewriter, found):
@@ -161,9 +161,12 @@ class _Job:
             return (1, 1)
         return self.original.line(min(origins)), self.original.last_line(max(origins))
 
-    def is_ignored(self, rewriter: Pass, touched: tuple[int, ...]) -> bool:
-        """Whether a comment keeps what a pass would touch: one of dopt's, or hadolint's that switches off a rule which it mends."""
-        rules = frozenset(rule for rule in rewriter.mends if rule.startswith("DL"))
+    def ignored(self, rewriter: Pass, change: Change) -> str | None:
+        """What to say of a comment that keeps what a change would touch, None when there is none.
+
+        It is one of dopt's, or one of hadolint's that switches off a rule which asks for the change.
+        """
+        rules = change.mends or rewriter.mends
         for position, node in enumerate(self.file.nodes):
             if not isinstance(node, Comment) or "ignore" not in node.text.lower():
                 continue
@@ -172,11 +175,11 @@ class _Job:
             if match is None:
                 continue
             names = frozenset(part.strip() for part in (match[2] or "").split(",") if part.strip())
-            meant = (not names or rewriter.name in names) if own else not rules.isdisjoint(names)
+            meant = (not names or rewriter.name in names) if own else not names.isdisjoint(rules)
             target = next((p for p in self.file.positions if p > position), None)
-            if meant and (match[1] or target in touched):
-                return True
-        return False
+            if meant and (match[1] or target in change.touched):
+                return "" if own else ", which switches off the check that asks for this"
+        return None
 
 
 def _carry(old: Dockerfile, new: Dockerfile, origins: list[frozenset[int]], touched: tuple[int, ...]) -> list[frozenset[int]]:

@@ -10,7 +10,8 @@ from msgspec import Struct
 from optimizer.model.model import Model, Stage
 from optimizer.syntax import Instruction
 
-_ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst|lzma)|gz|bz2|xz|zst)$")
+# Names under which archives go about: tar in every compression that ADD unpacks, and those compressions by themselves.
+_ARCHIVE = re.compile(r"\.(tar|t[gbx]z2?|tlz|tzst|gz|bz2?|xz|zst|lzma|lz|z)$|\.tar\.", re.I)
 _REMOTE = re.compile(r"^(https?://|git@|git://|ssh://|.*\.git(#|$))")
 
 
@@ -81,6 +82,11 @@ class CopyFacts(Struct, frozen=True):
         return next((c for c in reversed(candidates) if model.context.exists(c)), None)
 
 
+def names_archive(source: str) -> bool:
+    """Whether a file has the name of an archive, or of something compressed, which ADD may unpack."""
+    return _ARCHIVE.search(source) is not None
+
+
 def is_remote(source: str) -> bool:
     """Whether a source of ADD is downloaded: a URL or a git repository."""
     return _REMOTE.match(source) is not None
@@ -97,7 +103,7 @@ def copy_facts(model: Model, position: int) -> CopyFacts | None:
     target = words[-1]
     plain = len(known) == len(words) - 1 and not node.heredocs
     if node.keyword == "ADD":
-        plain = plain and not any(_REMOTE.match(w) or _ARCHIVE.search(w) or "*" in w for w in known)
+        plain = plain and not any(is_remote(w) or names_archive(w) or "*" in w for w in known)
     sources = tuple(posixpath.normpath(w.lstrip("/") or ".") if not w.startswith("<<") else w for w in known)
     destination = None
     if target is not None:

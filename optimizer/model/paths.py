@@ -12,11 +12,11 @@ import re
 
 from msgspec import Struct
 
+from optimizer.model.copies import names_archive
 from optimizer.model.model import Model, Stage
 from optimizer.syntax import Instruction
 
 _GLOB = re.compile(r"[*?\[]")
-_ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst)|gz|bz2|xz)$")
 _STANDARD_FOLDERS = frozenset({
     "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys",
     "/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib",
@@ -140,7 +140,7 @@ def _from_context(model: Model, node: Instruction, source: str, target: str, as_
     for path in matches:
         if path == "." or context.is_dir(path):
             found.append(Placement(path, target, True))
-        elif node.keyword == "ADD" and _ARCHIVE.search(path):
+        elif node.keyword == "ADD" and names_archive(path):
             found.append(Placement(None, target, None))
         else:
             found.append(Placement(path, posixpath.join(target, posixpath.basename(path)) if as_folder else target, False))

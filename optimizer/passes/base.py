@@ -63,6 +63,7 @@ class Change(Struct, frozen=True):
         safety: What it promises.
         assumption: For an unsafe change, what must hold.
         ignore_file: The ignore file behind the rewrite, for a change that is about it and not about the Dockerfile.
+        mends: The rules that ask for just this change, where its pass mends others as well; empty for all of the pass's.
     """
 
     summary: str
@@ -72,6 +73,7 @@ class Change(Struct, frozen=True):
     safety: Safety = Safety.SAFE
     assumption: str = ""
     ignore_file: IgnoreFile | None = None
+    mends: tuple[str, ...] = ()
 
 
 class Refusal(Struct, frozen=True):

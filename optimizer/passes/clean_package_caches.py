@@ -17,10 +17,10 @@ from optimizer.passes.runs.continuation import run_style
 from optimizer.passes.runs.purposes import calls_of, fetches_repository
 from optimizer.passes.runs.shells import posix_shell, windows
 from optimizer.passes.text import line_end_of
-from optimizer.syntax import Comment, Instruction
+from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command, Script
 
-# hadolint's rules that ask for what this pass does: whoever switches one off wants the cache. Source: its wiki, one page a rule.
+# hadolint's rule that asks for an empty cache, by package manager. Source: its wiki, one page a rule.
 _RULES = {
     "apt": "DL3009", "pip": "DL3042", "apk": "DL3019", "yum": "DL3032", "dnf": "DL3040", "microdnf": "DL3040", "zypper": "DL3036",
     "yarn": "DL3060",
@@ -54,7 +54,7 @@ class CleanPackageCaches(Pass):
 
     name = "clean-package-caches"
     alters = frozenset({Fact.RUNS})
-    mends = ("DL3009", "DL3019", "DL3032", "DL3036", "DL3040", "DL3042", "DL3060")
+    mends = tuple(sorted(set(_RULES.values())))
     examples = (
         Rewrites(
             "FROM debian:bookworm\nRUN apt-get update && apt-get install -y curl\n",
@@ -115,6 +115,7 @@ def _clean_one(
     model: Model, stage: Stage, position: int, node: Instruction, script: Script, commands: tuple[Command, ...], fill: _Fill
 ) -> Iterator[Change | Refusal]:
     cache, name = fill.cache, fill.calls[0].ecosystem
+    mends = (_RULES[name],) if name in _RULES else ()
     updates = any(c.action is Action.UPDATE for c in fill.calls)
     if cache.option and not updates and not any(map(lacks_option, fill.calls)):
         return
@@ -124,9 +125,6 @@ def _clean_one(
     if any(v in state.env or v in state.args for v in cache.variables) or _set_in_script(commands, cache.variables):
         return
     if any(c.options & _MOVED for c in fill.calls):
-        return
-    if _wanted(model, position, name):
-        yield Refusal(f"{name}'s cache stays: a comment above switches off the check that asks for this", position)
         return
     if not posix_shell(state) or windows(model, position):
         yield Refusal(f"{name}'s cache stays: the shell is not one whose text can be read", position)
@@ -145,7 +143,7 @@ def _clean_one(
             if edited is not None:
                 what = f"keep {name} from filling its cache"
                 evidence = f"no later step reads {cache.folders[0]}"
-                yield Change(what, model.file.replaced(position, position + 1, [edited]), (position,), (evidence,))
+                yield Change(what, model.file.replaced(position, position + 1, [edited]), (position,), (evidence,), mends=mends)
             if edited is not None or not updates:
                 return
         if updates and all(c.action is Action.UPDATE for c in fill.calls) and len(script.commands) == 1:
@@ -164,7 +162,7 @@ def _clean_one(
         if version is None:
             safety, assumption = Safety.UNSAFE, "this is Yarn 1, which copies packages out of its cache"
     file = model.file.replaced(position, position + 1, [edited_or_reason])
-    yield Change(f"empty {name}'s cache in the layer that fills it", file, (position,), (evidence,), safety, assumption)
+    yield Change(f"empty {name}'s cache in the layer that fills it", file, (position,), (evidence,), safety, assumption, mends=mends)
 
 
 def _already_clean(later: tuple[Command, ...], cache: Cache, name: str) -> bool:
@@ -189,17 +187,6 @@ def _mounted(node: Instruction, cache: Cache, model: Model, position: int) -> bo
     for mount in mounts(node):
         target = model.before(position).path(mount.target or "") if mount.target else None
         if mount.type in ("cache", "tmpfs") and target is not None and any(covers(target, folder) for folder in cache.folders):
-            return True
-    return False
-
-
-def _wanted(model: Model, position: int, name: str) -> bool:
-    """Whether a comment right above a RUN tells hadolint not to ask for an empty cache."""
-    rule = _RULES.get(name)
-    while rule and position > 0 and isinstance(model.file.nodes[position - 1], Comment):
-        position -= 1
-        text = model.file.nodes[position].text
-        if "hadolint" in text and rule in text:
             return True
     return False
 

@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterator
 
 from optimizer.model import Model
-from optimizer.model.copies import CopyFacts, copy_facts, is_remote
+from optimizer.model.copies import CopyFacts, copy_facts, is_remote, names_archive
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.passes.text import keyword_edit
 
 _FLAGS = frozenset({"chown", "chmod", "link", "exclude"})
-# Names under which archives go about: tar in every compression that ADD unpacks, and those compressions by themselves.
-_ARCHIVE = re.compile(r"\.(tar|t[gbx]z2?|tlz|tzst|gz|bz2?|xz|zst|lzma|lz|z)$|\.tar\.", re.I)
 
 
 class CopyInsteadOfAdd(Pass):
@@ -57,7 +55,7 @@ class CopyInsteadOfAdd(Pass):
             if len(facts.sources) < len(node.words) - 1:
                 yield Refusal("stays ADD: a source is known only when the build runs", position)
                 continue
-            if any(is_remote(word) for word in node.words[:-1]) or any(_ARCHIVE.search(source) for source in facts.sources):
+            if any(is_remote(word) for word in node.words[:-1]) or any(map(names_archive, facts.sources)):
                 continue
             archive, evidence = _looked_into(model, facts)
             if archive is not None:

@@ -10,12 +10,11 @@ from optimizer.model import Model, Stage, mounts
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.caches.readers import covers, later_reader
 from optimizer.passes.runs.purposes import calls_of
-from optimizer.passes.runs.shells import posix_shell, windows
+from optimizer.passes.runs.readable import ReadableRun, readable_runs
 from optimizer.syntax import Directive, Dockerfile, Instruction
 
 _MANAGERS = frozenset({"pip", "npm", "uv"})
 """Package managers whose cache is one folder of the home, holds nothing else, and is never part of what they install."""
-_CALLS = re.compile(r"\b(pip|npm|uv)")
 # docker/dockerfile knows cache mounts since 1.2, and before that in its experimental channel (release notes of BuildKit's frontend).
 _OLD_FRONTEND = re.compile(r"docker/dockerfile:1\.[01](\.\d+)?$")
 _ROOT = frozenset({"root", "0", "root:root", "0:0"})
@@ -57,24 +56,18 @@ class MountPackageCaches(Pass):
     def changes(self, model: Model) -> Iterator[Change | Refusal]:
         """See ``Pass.changes``."""
         shown: str | None = None
-        for stage in model.stages:
-            for position in stage.positions:
-                node = model.file.instruction(position)
-                if node.keyword != "RUN" or not _CALLS.search(node.text) or node.script is None or not node.script.understood:
-                    continue
-                shown = shown if shown is not None else _shows_buildkit(model.file)
-                yield from _mount(model, stage, position, node, shown)
+        for run in readable_runs(model, *_MANAGERS):
+            shown = _shows_buildkit(model.file) if shown is None else shown
+            yield from _mount(model, run, shown)
 
 
-def _mount(model: Model, stage: Stage, position: int, node: Instruction, shown: str) -> Iterator[Change | Refusal]:
-    assert node.script is not None
-    calls = [call for call in calls_of(node.script.text) if call is not None]
+def _mount(model: Model, run: ReadableRun, shown: str) -> Iterator[Change | Refusal]:
+    stage, position, node = run.stage, run.position, run.node
+    calls = [call for call in calls_of(run.script.text) if call is not None]
     for name in dict.fromkeys(call.ecosystem for call in calls if call.ecosystem in _MANAGERS):
         own = [call for call in calls if call.ecosystem == name]
         cache = ecosystem(name).caches[0]
         if not any(call.action in cache.filled_by for call in own) or not _kept(model, position, node, own, cache):
-            continue
-        if not posix_shell(model.before(position)) or windows(model, position):
             continue
         place = _place(model, stage, position, cache)
         reader = later_reader(model, stage, position, cache, name)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from optimizer.ecosystems import unwrapped
 from optimizer.model import Model
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
+from optimizer.passes.runs.readable import readable_runs
 from optimizer.syntax.shell import Command
 
 _OPTION = "--progress=dot:giga"
@@ -49,21 +50,14 @@ class QuietDownloads(Pass):
 
     def changes(self, model: Model) -> Iterator[Change | Refusal]:
         """See ``Pass.changes``."""
-        for stage in model.stages:
-            if stage.image is None or stage.image.package_manager not in _GNU:
+        for run in readable_runs(model, "wget"):
+            if run.stage.image is None or run.stage.image.package_manager not in _GNU:
                 continue
-            for position in stage.positions:
-                node = model.file.instruction(position)
-                if node.keyword != "RUN" or "wget" not in node.text or node.shell_text is None:
-                    continue
-                if node.script is None or not node.script.understood:
-                    continue
-                text = node.shell_text
-                ends = [end for command in node.script.commands if (end := _behind_wget(command)) is not None]
-                if ends:
-                    edits = [(text.source_end(end), text.source_end(end), f" {_OPTION}") for end in ends]
-                    file = model.file.replaced(position, position + 1, [node.edited(*edits)])
-                    yield Change("keep wget's progress bar out of the log", file, (position,), ("wget fetches the same",))
+            ends = [run.text.source_end(end) for command in run.script.commands if (end := _behind_wget(command)) is not None]
+            if ends:
+                edited = run.node.edited(*((end, end, f" {_OPTION}") for end in ends))
+                file = model.file.replaced(run.position, run.position + 1, [edited])
+                yield Change("keep wget's progress bar out of the log", file, (run.position,), ("wget fetches the same",))
 
 
 def _behind_wget(command: Command) -> int | None:
