@@ -62,9 +62,7 @@ def _meaning(model: Model, position: int | None) -> object:
 
 def _copies(model: Model) -> object:
     stages = [[model.file.instruction(p) for p in stage.positions] for stage in model.stages]
-    return [
-        [(n.keyword, [(f.name, f.value) for f in n.flags], n.words) for n in nodes if n.keyword in ("COPY", "ADD")] for nodes in stages
-    ]
+    return [[(n.keyword, [(f.name, f.value) for f in n.flags], n.words) for n in nodes if n.keyword in ("COPY", "ADD")] for nodes in stages]
 
 
 _VALUES: dict[Fact, Callable[[Model], object]] = {

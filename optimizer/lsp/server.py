@@ -132,9 +132,7 @@ def closed(ls: DoptServer, params: lsp.DidCloseTextDocumentParams) -> None:
     ls.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(params.text_document.uri, []))
 
 
-@server.feature(
-    lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix, FIX_ALL])
-)
+@server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix, FIX_ALL]))
 async def code_actions(ls: DoptServer, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
     """A quick fix for each rewrite in a range, and all of them at once."""
     document = await ls.document(params.text_document.uri)

@@ -40,7 +40,7 @@ class KeyValuePairs(Pass):
             "FROM debian:bookworm-slim\nENV LANG C.UTF-8\nLABEL title My image\n",
             'FROM debian:bookworm-slim\nENV LANG=C.UTF-8\nLABEL title="My image"\n',
         ),
-        Keeps("FROM debian:bookworm-slim\nENV GREETING say \\\"hello\\\"\n", because="backslashes are read otherwise in quotes"),
+        Keeps('FROM debian:bookworm-slim\nENV GREETING say \\"hello\\"\n', because="backslashes are read otherwise in quotes"),
     )
 
     def changes(self, model: Model) -> Iterator[Change | Refusal]:

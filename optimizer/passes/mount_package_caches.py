@@ -44,8 +44,7 @@ class MountPackageCaches(Pass):
     examples = (
         Rewrites(
             "# syntax=docker/dockerfile:1\nFROM python:3.12-slim\nRUN pip install flask\n",
-            "# syntax=docker/dockerfile:1\nFROM python:3.12-slim\n"
-            "RUN --mount=type=cache,target=/root/.cache/pip pip install flask\n",
+            "# syntax=docker/dockerfile:1\nFROM python:3.12-slim\nRUN --mount=type=cache,target=/root/.cache/pip pip install flask\n",
         ),
         Keeps(
             "# syntax=docker/dockerfile:1\nFROM python:3.12-slim\nRUN pip install --no-cache-dir flask\n",

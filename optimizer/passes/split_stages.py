@@ -96,7 +96,7 @@ class SplitStages(Pass):
     alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.WORKDIR, Fact.USER, Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
-            'FROM python:3.12-bookworm\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n'
+            "FROM python:3.12-bookworm\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
             'COPY . .\nCMD ["python", "app.py"]\n',
             "FROM python:3.12-bookworm AS build\nWORKDIR /app\nRUN python -m venv /opt/venv\nENV PATH=/opt/venv/bin:$PATH\n"
             "COPY requirements.txt .\n"
@@ -106,7 +106,7 @@ class SplitStages(Pass):
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),
         ),
         Keeps(
-            'FROM python:3.12-slim\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n'
+            "FROM python:3.12-slim\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n"
             'CMD ["python", "app.py"]\n',
             because="the image holds nothing that only building needs",
             files=(("requirements.txt", "flask==3.0.3\n"), ("app.py", "import flask\n")),

@@ -106,7 +106,7 @@ def _overlay(lower: Tree, upper: Tree) -> None:
         if name == _OPAQUE:
             lower.remove(folder, itself=False)
         elif name.startswith(_MARK):
-            lower.remove(f"{folder}/{name[len(_MARK):]}".lstrip("/"))
+            lower.remove(f"{folder}/{name[len(_MARK) :]}".lstrip("/"))
     for path, entry in upper.entries.items():
         if path.rpartition("/")[2].startswith(_MARK):
             continue

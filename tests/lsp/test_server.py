@@ -37,9 +37,7 @@ class Editor:
 
     async def change(self, uri: str, version: int, text: str) -> None:
         document = lsp.VersionedTextDocumentIdentifier(version, uri)
-        self.client.text_document_did_change(
-            lsp.DidChangeTextDocumentParams(document, [lsp.TextDocumentContentChangeWholeDocument(text)])
-        )
+        self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(document, [lsp.TextDocumentContentChangeWholeDocument(text)]))
 
     async def next(self, uri: str) -> list[lsp.Diagnostic]:
         await asyncio.wait_for(self.news.wait(), 30)

@@ -53,7 +53,7 @@ def of(make_model, tail, files, image="python:3.11-slim"):
         ('CMD ["sh", "-c", "python app.py"]', ("app.py",)),
         ('CMD ["poetry", "run", "python", "app.py"]', ("app.py",)),
         ('CMD ["serve-it"]', ("shop/wsgi.py",)),
-        ('ENV HERE=/app\nCMD python $HERE/app.py', ("app.py",)),
+        ("ENV HERE=/app\nCMD python $HERE/app.py", ("app.py",)),
     ],
 )
 def test_python(make_model, tail, entries):

@@ -203,7 +203,7 @@ def test_accounts_go_along(tmp_path: Path) -> None:
         ('int main() { fopen("words/a.txt", "r"); }', "/src/words/a.txt"),
         ('int main() { fopen("/src/words/a.txt", "rb"); }', "/src/words/a.txt"),
         ('int main() { const char *d = "words"; opendir(d); }', "/src/words"),
-        ("int main() { fopen(name(), \"r\"); }", "/src"),
+        ('int main() { fopen(name(), "r"); }', "/src"),
     ],
 )
 def test_files_that_are_read_go_along(tmp_path: Path, source: str, copied: str) -> None:
@@ -246,7 +246,7 @@ def test_metadata_moves_and_the_build_keeps_its_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "dockerfile",
     [
-        "FROM debian:bookworm\nRUN apt-get update && apt-get install -y build-essential\nCMD [\"bash\"]\n",
+        'FROM debian:bookworm\nRUN apt-get update && apt-get install -y build-essential\nCMD ["bash"]\n',
         text().replace("debian:bookworm", "python:3.12"),
         text().replace("debian:bookworm", "alpine:3.19"),
         text().replace('CMD ["x"]\n', ""),
