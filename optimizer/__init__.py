@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from optimizer.engine import Options, Refused, Result, Rewrite
+from optimizer.engine import Finding, Options, Refused, Result, Rewrite
 from optimizer.engine.many import optimize_many
 from optimizer.engine.optimize import optimize
 from optimizer.model.runtime import Runtime
@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PASSES",
     "Dockerfile",
+    "Finding",
     "Options",
     "Problem",
     "Refused",

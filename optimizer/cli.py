@@ -36,8 +36,10 @@ _OPTIONS = (
     click.argument("paths", nargs=-1, metavar="[PATHS|-]", type=click.Path(path_type=Path)),
     click.option("--diff", is_flag=True, help="Print what would change as a diff for 'git apply' in this folder; write nothing."),
     click.option("--unsafe/--no-unsafe", default=None, help="Make changes that rest on an assumption, too."),
-    click.option("--select", multiple=True, metavar="NAMES", callback=_names, help="Run only these passes, separated by commas."),
-    click.option("--ignore", multiple=True, metavar="NAMES", callback=_names, help="Leave these passes out."),
+    click.option(
+        "--select", multiple=True, metavar="NAMES", callback=_names, help="Run only these passes and checks, separated by commas."
+    ),
+    click.option("--ignore", multiple=True, metavar="NAMES", callback=_names, help="Leave these passes and checks out."),
     click.option("--context", type=click.Path(path_type=Path), metavar="DIR", help="The folder that is built (default: found by COPY)."),
     click.option("--target", metavar="STAGE", help="The stage that is built (default: the last)."),
     click.option(
@@ -132,16 +134,30 @@ def passes() -> None:
 
 
 @main.command()
-@click.argument("name", metavar="PASS")
+@click.argument("name", metavar="NAME")
 def explain(name: str) -> None:
-    """Print what a pass does, why, when it refuses, and examples."""
+    """Print what a pass does, or a check tells, why, when it refuses, and examples."""
+    from optimizer.checks import CHECKS
     from optimizer.passes import PASSES
     from optimizer.report import Paint, wants_color
-    from optimizer.report.page import as_text, page_of
+    from optimizer.report.page import as_text, check_as_text, page_of
 
     _check_pass(name)
     paint = Paint(wants_color("auto", sys.stdout, os.environ))
-    click.echo(as_text(page_of(next(each for each in PASSES if each.name == name)), paint), nl=False, color=paint.enabled)
+    texts = {each.name: as_text(page_of(each), paint) for each in PASSES if each.name == name}
+    texts |= {each.name: check_as_text(each, paint) for each in CHECKS if each.name == name}
+    click.echo(texts[name], nl=False, color=paint.enabled)
+
+
+@main.command()
+def checks() -> None:
+    """List the checks: what 'check' tells and nothing mends."""
+    from optimizer.checks import CHECKS
+    from optimizer.report.page import described
+
+    width = max(len(each.name) for each in CHECKS)
+    for each in CHECKS:
+        click.echo(f"{each.name:<{width}}  {described(each)[0]}")
 
 
 @main.command()

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from optimizer import hadolint
 from optimizer.files import InputError
 from optimizer.model.runtime import Runtime
 from optimizer.passes import PASSES
@@ -29,13 +31,14 @@ class Config(Struct, frozen=True, dict=True):
 
     Args:
         path: The file, None when there is none.
-        select: Names of the passes to run.
-        ignore: Names of the passes to leave out.
+        select: Names of the passes and checks to run.
+        ignore: Names of the passes and checks to leave out.
         unsafe: Whether changes that rest on an assumption are made.
         target: The stage that is built.
         context: The folder that is built, relative to the file's folder.
         runtime: What the final stage shall run on.
         exclude: Files left out when folders are searched: patterns as in ``.dockerignore``, relative to the file's folder.
+        rules_off: Rules that the project's configuration of hadolint ignores.
     """
 
     path: Path | None = None
@@ -46,6 +49,7 @@ class Config(Struct, frozen=True, dict=True):
     context: str | None = None
     runtime: Runtime | None = None
     exclude: tuple[str, ...] = ()
+    rules_off: frozenset[str] = frozenset()
 
     @property
     def context_folder(self) -> Path | None:
@@ -71,25 +75,42 @@ class Configs(Struct):
 
     only: Config | None = None
     _known: dict[tuple[Path, Path], Config] = field(default_factory=dict)
+    _rules_off: dict[tuple[Path, Path], frozenset[str]] = field(default_factory=dict)
 
     def of(self, folder: Path, limit: Path) -> Config:
-        """The nearest configuration at or above a folder.
+        """The nearest configuration at or above a folder, with what hadolint's nearest one switches off.
 
         Args:
             folder: An absolute folder.
             limit: The outermost folder to look in.
 
         Raises:
-            InputError: The file is no TOML, or holds an unknown key, a wrong type or the name of no pass.
+            InputError: The file is no TOML, or holds an unknown key, a wrong type or the name of no pass; or hadolint's
+                configuration is not what hadolint takes.
         """
-        if self.only is not None:
-            return self.only
+        rules_off = self._off(folder, limit)
+        config = self.only if self.only is not None else self._nearest(folder, limit)
+        return replace(config, rules_off=rules_off) if rules_off else config
+
+    def _nearest(self, folder: Path, limit: Path) -> Config:
         if (folder, limit) not in self._known:
             config = next((c for name in FILES if (c := load(folder / name)) is not None), None)
             if config is None:
-                config = self.of(folder.parent, limit) if folder != limit and folder.is_relative_to(limit) else Config()
+                config = self._nearest(folder.parent, limit) if _below(folder, limit) else Config()
             self._known[folder, limit] = config
         return self._known[folder, limit]
+
+    def _off(self, folder: Path, limit: Path) -> frozenset[str]:
+        if (folder, limit) not in self._rules_off:
+            rules = hadolint.rules_off(folder)
+            if rules is None:
+                rules = self._off(folder.parent, limit) if _below(folder, limit) else frozenset()
+            self._rules_off[folder, limit] = rules
+        return self._rules_off[folder, limit]
+
+
+def _below(folder: Path, limit: Path) -> bool:
+    return folder != limit and folder.is_relative_to(limit)
 
 
 def load(path: Path) -> Config | None:
@@ -161,8 +182,13 @@ def _config(path: Path, table: Mapping[str, Any]) -> Config:
 
 
 def unknown_pass(name: str) -> str | None:
-    """What to say about the name of a pass that there is not, None for one that there is."""
+    """What to say about the name of a pass or check that there is not, None for one that there is."""
     names = [each.name for each in PASSES]
+    if name in names:
+        return None
+    from optimizer.checks import CHECKS
+
+    names += [each.name for each in CHECKS]
     return None if name in names else f"unknown pass '{name}'{near(name, names)}"
 
 

@@ -40,7 +40,8 @@ class BadCall(click.ClickException):
 class Request(Struct, frozen=True):
     """What the command line asks for; None where it leaves it to the configuration.
 
-    ``write`` is whether files are rewritten, ``diff`` whether diffs are printed, ``proving`` proves each result by building.
+    ``write`` is whether files are rewritten, ``diff`` whether diffs are printed, ``proving`` proves each result by building,
+    ``tell`` whether findings are told.
     """
 
     write: bool
@@ -59,6 +60,7 @@ class Request(Struct, frozen=True):
     ignore_files: dict[Path, IgnoreFile] = field(default_factory=dict)
     limits: dict[str, Path] = field(default_factory=dict)
     proving: Proving | None = None
+    tell: bool = True
 
     def options(self, config: Config) -> Options:
         """What the engine may do: the command line wins, and a pass that it selects is not ignored."""
@@ -69,6 +71,8 @@ class Request(Struct, frozen=True):
             unsafe=bool(self.unsafe if self.unsafe is not None else config.unsafe),
             target=self.target if self.target is not None else config.target,
             runtime=Runtime(self.runtime) if self.runtime is not None else config.runtime or Runtime.SLIM,
+            tell=self.tell,
+            rules_off=config.rules_off,
         )
 
     def config_of(self, dockerfile: Path) -> Config:
@@ -128,7 +132,8 @@ def run(paths: tuple[Path, ...], config: Path | None, *, write: bool, checking: 
     gc.disable()
     paths = paths or (Path("."),)
     starts = (Path.cwd(), *(path for path in paths if path.is_dir()))
-    request = Request(write=write, configs=Configs(_given_config(config)), starts=starts, **choices)
+    tell = checking or choices["verbose"]
+    request = Request(write=write, configs=Configs(_given_config(config)), starts=starts, tell=tell, **choices)
     files, wrong = ((STANDARD_INPUT,), ()) if paths == (STANDARD_INPUT,) else find_dockerfiles(paths, request.excludes)
     said: set[str] = set()
     for error in wrong:

@@ -70,3 +70,20 @@ def test_an_example_that_does_not_come_out_is_refused(generate, tree, monkeypatc
     monkeypatch.setattr(type(rewriter), "examples", (generate.Rewrites(wrong.before, wrong.after + "# more\n", wrong.files),))
     with pytest.raises(generate.Stale, match=rewriter.name):
         generate.generated(tree)
+
+
+RULES = (ROOT / "docs" / "rules.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('DL3059 = { asks = "No RUN behind a RUN" }\n', "", "DL3059"),  # a pass mends it
+        ('behind a RUN" }', 'behind a RUN", left = "it is much work" }', "DL3059"),
+        (', left = "which are allowed is for hadolint\'s configuration"', "", "DL3026"),
+    ],
+)
+def test_a_rule_has_just_one_answer(generate, old, new, named):
+    assert old in RULES
+    with pytest.raises(generate.Stale, match=named):
+        generate.rules_page(RULES.replace(old, new))

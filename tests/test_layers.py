@@ -12,7 +12,7 @@ import pytest
 from optimizer.passes import PASSES
 
 PACKAGE = Path(__file__).parents[1] / "optimizer"
-OUTER = frozenset({"report", "config", "files", "session", "proving", "cli", "lsp", "__main__"})
+OUTER = frozenset({"report", "config", "hadolint", "files", "session", "proving", "cli", "lsp", "__main__"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "syntax": frozenset(),
     "knowledge": frozenset(),
@@ -20,9 +20,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "context": frozenset({"syntax", "knowledge", "ecosystems"}),
     "model": frozenset({"syntax", "knowledge", "ecosystems", "context"}),
     "passes": frozenset({"syntax", "knowledge", "ecosystems", "context", "model"}),
-    "engine": frozenset({"syntax", "knowledge", "ecosystems", "context", "model", "passes"}),
-    "__init__": frozenset({"syntax", "knowledge", "ecosystems", "context", "model", "passes", "engine"}),
-    "verify": frozenset({"syntax", "knowledge", "ecosystems", "context", "model", "passes", "engine", "__init__"}),
+    "checks": frozenset({"syntax", "knowledge", "ecosystems", "context", "model", "passes"}),
+    "engine": frozenset({"syntax", "knowledge", "ecosystems", "context", "model", "passes", "checks"}),
+    "__init__": frozenset({"syntax", "knowledge", "ecosystems", "context", "model", "passes", "checks", "engine"}),
+    "verify": frozenset({"syntax", "knowledge", "ecosystems", "context", "model", "passes", "checks", "engine", "__init__"}),
 }
 MAY_IMPORT |= dict.fromkeys(OUTER, frozenset(MAY_IMPORT) | OUTER)
 HEAVY = ("tree_sitter", "tree_sitter_bash", "libcst", "difflib", "unidiff", "dockerfile_parse", "pygls", "docker")

@@ -57,7 +57,8 @@ def _meaning(model: Model, position: int | None) -> object:
     if position is None:
         return None
     node = model.file.instruction(position)
-    return node.keyword, node.json or node.value, model.before(position).shell if node.json is None else None
+    value = node.value.lower() if node.keyword == "EXPOSE" else node.json or node.value  # the case of protocols means nothing
+    return node.keyword, value, model.before(position).shell if node.json is None else None
 
 
 def _copies(model: Model) -> object:

@@ -21,13 +21,15 @@ class Options(Struct, frozen=True):
     """What a run may do.
 
     Args:
-        select: Names of the passes to run, None for all.
-        ignore: Names of passes to leave out.
+        select: Names of the passes and checks to run, None for all.
+        ignore: Names of passes and checks to leave out.
         unsafe: Whether changes that rest on an assumption are made.
         target: The stage that is built (``docker build --target``), None for the last.
         runtime: What the final stage shall run on.
         drop: Rewrites that are not made, by ``Rewrite.key``.
         limit: How many rewrites are made at most, the first ones; None for all.
+        tell: Whether ``Result.findings`` is found out.
+        rules_off: Rules of hadolint (``DL…``) that are switched off: what they ask for is neither done nor told.
     """
 
     select: frozenset[str] | None = None
@@ -37,6 +39,8 @@ class Options(Struct, frozen=True):
     runtime: Runtime = Runtime.SLIM
     drop: frozenset[RewriteKey] = frozenset()
     limit: int | None = None
+    tell: bool = True
+    rules_off: frozenset[str] = frozenset()
 
 
 class Rewrite(Struct, frozen=True):
@@ -69,6 +73,24 @@ class Refused(Struct, frozen=True):
     fault: bool = False
 
 
+class Finding(Struct, frozen=True):
+    """Something that is told and not mended, at a line of the source that was given.
+
+    Args:
+        check: The check that tells it.
+        message: What it is.
+        line: From 1.
+        reason: Why it is not mended.
+        rules: Rules of hadolint and checks of BuildKit that say the same.
+    """
+
+    check: str
+    message: str
+    line: int
+    reason: str
+    rules: tuple[str, ...] = ()
+
+
 class Result(Struct, frozen=True):
     """The outcome for one Dockerfile.
 
@@ -80,6 +102,7 @@ class Result(Struct, frozen=True):
         problems: What BuildKit rejects in the source; when there are any, nothing is rewritten.
         ignore_file: The build context's ignore file as the rewrites expect it, None when it stays as it is. It belongs
             to the new text: whoever writes the one writes the other.
+        findings: What is wrong with the new text and not mended, by line of the source; empty where ``Options.tell`` is False.
     """
 
     source: str
@@ -88,6 +111,7 @@ class Result(Struct, frozen=True):
     refusals: tuple[Refused, ...] = ()
     problems: tuple[Problem, ...] = ()
     ignore_file: IgnoreFile | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def changed(self) -> bool:

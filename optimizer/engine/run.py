@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from optimizer.engine.ignores import why_ignored
 from optimizer.engine.invariants import broken
-from optimizer.engine.result import Options, Refused, Result, Rewrite
+from optimizer.engine.result import Finding, Options, Refused, Result, Rewrite
 from optimizer.model import Model
 from optimizer.passes import PASSES
 from optimizer.passes.base import Change, IgnoreFile, Pass, Refusal, Safety
-from optimizer.syntax import Comment, Dockerfile, parse
+from optimizer.syntax import Dockerfile, parse
 
 if TYPE_CHECKING:
+    from optimizer.checks import Check
     from optimizer.context.folder import BuildContext
 
 MAX_ROUNDS = 20
 MAX_CHANGES = 500
 """Bounds of a run that does not settle: rounds over all passes, and changes of one pass in a round."""
-_IGNORE = re.compile(r"#\s*dopt:\s*ignore(-file)?(?![\w-])\s*(?:\[([^\]]*)\])?", re.I)
-# Source: "Inline ignores" in the README of hadolint.
-_HADOLINT = re.compile(r"#\s*hadolint\s+(global\s+)?ignore\s*=\s*([\w,\t ]+)")
 
 
 def run(source: str | Dockerfile, context: BuildContext | None, options: Options, passes: Sequence[Pass] = PASSES) -> Result:
@@ -39,7 +37,7 @@ def run(source: str | Dockerfile, context: BuildContext | None, options: Options
     file = parse(source) if isinstance(source, str) else source
     if file.problems:
         return Result(file.text, file.text, problems=file.problems)
-    chosen = [p for p in passes if (options.select is None or p.name in options.select) and p.name not in options.ignore]
+    chosen = [rewriter for rewriter in passes if _wanted(rewriter.name, options)]
     job = _Job(file, context, options)
     for _ in range(MAX_ROUNDS):
         job.refusals.clear()
@@ -48,8 +46,20 @@ def run(source: str | Dockerfile, context: BuildContext | None, options: Options
             break
     else:
         job.faults.append(Refused(made[-1], f"stopped: the text has not settled after {MAX_ROUNDS} rounds", 1, fault=True))
+    findings = job.findings(_checks(options)) if options.tell else ()
     refusals = {**dict.fromkeys(job.faults), **dict.fromkeys(job.refusals)}
-    return Result(file.text, job.file.text, tuple(job.rewrites), tuple(sorted(refusals, key=lambda r: r.line)), ignore_file=job.ignore_file)
+    by_line = tuple(sorted(refusals, key=lambda refused: refused.line))
+    return Result(file.text, job.file.text, tuple(job.rewrites), by_line, ignore_file=job.ignore_file, findings=findings)
+
+
+def _checks(options: Options) -> list[Check]:
+    from optimizer.checks import CHECKS
+
+    return [check for check in CHECKS if _wanted(check.name, options)]
+
+
+def _wanted(name: str, options: Options) -> bool:
+    return (options.select is None or name in options.select) and name not in options.ignore
 
 
 class _Job:
@@ -111,8 +121,8 @@ class _Job:
             line = lines[0]
             if (rewriter.name, lines, found.summary) in self.options.drop:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: dropped", line))
-            elif (why := self.ignored(rewriter, found)) is not None:
-                refusals.append(Refused(rewriter.name, f"{found.summary}: ignored by a comment{why}", line))
+            elif (why := self.ignored(rewriter.name, found.mends or rewriter.mends, found.touched)) is not None:
+                refusals.append(Refused(rewriter.name, f"{found.summary}: {why}", line))
             elif found.safety is Safety.UNSAFE and not self.options.unsafe:
                 refusals.append(Refused(rewriter.name, f"{found.summary}: only if {found.assumption}", line, available=True))
             elif (rewriter.name, found.file.text) not in self.dropped and self.apply(rewriter, found):
@@ -161,25 +171,26 @@ class _Job:
             return (1, 1)
         return self.original.line(min(origins)), self.original.last_line(max(origins))
 
-    def ignored(self, rewriter: Pass, change: Change) -> str | None:
-        """What to say of a comment that keeps what a change would touch, None when there is none.
+    def ignored(self, name: str, rules: Sequence[str], touched: tuple[int, ...]) -> str | None:
+        """Why a change or finding is ignored, None when nothing keeps it."""
+        return why_ignored(self.file, name, rules, touched, self.options.rules_off)
 
-        It is one of dopt's, or one of hadolint's that switches off a rule which asks for the change.
-        """
-        rules = change.mends or rewriter.mends
-        for position, node in enumerate(self.file.nodes):
-            if not isinstance(node, Comment) or "ignore" not in node.text.lower():
+    def findings(self, checks: Sequence[Check]) -> tuple[Finding, ...]:
+        """What is told of the text as it is now, by line of the source."""
+        found = []
+        for check in checks:
+            try:
+                seen = [each for each in check.observations(self.model) if self.ignored(check.name, check.rules, (each.position,)) is None]
+            except Exception as error:  # whatever a check does, what was rewritten must not be lost
+                self.faults.append(Refused(check.name, f"stopped: it raised {type(error).__name__}: {error}", 1, fault=True))
                 continue
-            own, linter = _IGNORE.search(node.text), _HADOLINT.search(node.text)
-            match = own or linter
-            if match is None:
-                continue
-            names = frozenset(part.strip() for part in (match[2] or "").split(",") if part.strip())
-            meant = (not names or rewriter.name in names) if own else not names.isdisjoint(rules)
-            target = next((p for p in self.file.positions if p > position), None)
-            if meant and (match[1] or target in change.touched):
-                return "" if own else ", which switches off the check that asks for this"
-        return None
+            reason = self.reason(check)
+            found += [Finding(check.name, each.message, self.lines((each.position,))[0], reason, check.rules) for each in seen]
+        return tuple(sorted(dict.fromkeys(found), key=lambda each: each.line))
+
+    def reason(self, check: Check) -> str:
+        """Why what a check tells is not mended."""
+        return next((refused.reason for refused in self.refusals if refused.pass_name == check.left_by), check.reason)
 
 
 def _carry(old: Dockerfile, new: Dockerfile, origins: list[frozenset[int]], touched: tuple[int, ...]) -> list[frozenset[int]]:

@@ -57,17 +57,16 @@ def read_document(uri: str, path: Path, text: str, request: Request) -> Document
 
 
 def diagnostics_of(document: Document) -> list[Diagnostic]:
-    """Errors as BuildKit says them; without any, a hint for each rewrite, and what else keeps dopt from working."""
+    """Errors as BuildKit says them; without any, a hint for each rewrite and each finding, and what keeps dopt from working."""
     text = document.text
     problems = parse(text).problems
     if problems:
         return [_diagnostic(lines_range(text, p.line, p.line), p.message, DiagnosticSeverity.Error, "syntax") for p in problems]
     if document.result is None:
         return [_diagnostic(lines_range(text, 1, 1), error, DiagnosticSeverity.Warning, "dopt") for error in document.outcome.errors]
-    return [
-        _diagnostic(lines_range(text, *rewrite.lines), rewrite.summary, DiagnosticSeverity.Information, rewrite.pass_name)
-        for rewrite in document.result.rewrites
-    ]
+    kind = DiagnosticSeverity.Information
+    rewrites = [_diagnostic(lines_range(text, *each.lines), each.summary, kind, each.pass_name) for each in document.result.rewrites]
+    return rewrites + [_diagnostic(lines_range(text, f.line, f.line), f.message, kind, f.check) for f in document.result.findings]
 
 
 def _diagnostic(where: Range, message: str, severity: DiagnosticSeverity, code: str) -> Diagnostic:

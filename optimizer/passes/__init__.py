@@ -6,6 +6,9 @@ from optimizer.passes.clean_package_caches import CleanPackageCaches
 from optimizer.passes.complete_dockerignore import CompleteDockerignore
 from optimizer.passes.copy_instead_of_add import CopyInsteadOfAdd
 from optimizer.passes.drop_apt_clean import DropAptClean
+from optimizer.passes.drop_blank_continuations import DropBlankContinuations
+from optimizer.passes.drop_overridden_commands import DropOverriddenCommands
+from optimizer.passes.drop_redundant_platform import DropRedundantPlatform
 from optimizer.passes.exec_form_commands import ExecFormCommands
 from optimizer.passes.insert_user import InsertUser
 from optimizer.passes.install_locked import InstallLocked
@@ -20,6 +23,7 @@ from optimizer.passes.quiet_downloads import QuietDownloads
 from optimizer.passes.remove_sudo import RemoveSudo
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
+from optimizer.passes.skip_login_log import SkipLoginLog
 from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
 from optimizer.passes.uniform_keywords import UniformKeywords
@@ -27,11 +31,15 @@ from optimizer.passes.uniform_keywords import UniformKeywords
 PASSES: tuple[Pass, ...] = (
     CompleteDockerignore(),  # first of all: what does not reach the builder is no evidence for the others
     UniformKeywords(),  # before everything that writes instructions like their neighbours
+    DropBlankContinuations(),  # before everything that joins and divides lines
+    DropOverriddenCommands(),  # before what reads commands: one that is not run is no evidence
+    DropRedundantPlatform(),
     KeyValuePairs(),
     CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
     RemoveSudo(),  # before what reads commands and compares them
     PreferAptGet(),
     AssumeYes(),
+    SkipLoginLog(),
     RepairStages(),  # before the others, so that the others see a build that works
     InstallLocked(),  # before the passes that move or divide what installs
     ReorderCopies(),  # before merging, which would join an install with steps that read the source

@@ -11,13 +11,15 @@ from optimizer.passes.text import indent_of
 from optimizer.syntax import Instruction
 
 _AS = re.compile(r"\s(as)\s", re.I)
+_PROTOCOL = re.compile(r"(?<=\d)/(?:tcp|udp|sctp)(?=\s|$)", re.I)
 
 
 class UniformKeywords(Pass):
     """Write keywords in one case.
 
     What it does
-        Writes every keyword in capitals, or in small letters where most of the file's are; ``AS`` goes with its ``FROM``.
+        Writes every keyword in capitals, or in small letters where most of the file's are; ``AS`` goes with its ``FROM``,
+        and the protocols of ``EXPOSE`` are small.
 
     Why
         Keywords that stand out are what a reader finds their way by.
@@ -26,12 +28,12 @@ class UniformKeywords(Pass):
         It leaves alone a keyword that is broken over lines.
 
     Safety
-        Safe: the case of keywords means nothing.
+        Safe: the case of keywords and protocols means nothing.
     """
 
     name = "uniform-keywords"
     alters = frozenset()
-    mends = ("ConsistentInstructionCasing", "FromAsCasing")
+    mends = ("ConsistentInstructionCasing", "ExposeProtoCasing", "FromAsCasing")
     examples = (
         Rewrites(
             "FROM golang:1.22 as build\nRUN go version\nrun go env\n",
@@ -62,7 +64,10 @@ def _cased(node: Instruction, lower: bool) -> Instruction:
     if node.text[start:end] != node.keyword_text:
         return node
     edits = [(start, end, node.keyword.lower() if lower else node.keyword)]
-    found = _AS.search(node.rest.text) if node.keyword == "FROM" else None
-    if found is not None and "\n" not in node.text.rstrip("\r\n"):
+    one_line = "\n" not in node.text.rstrip("\r\n")
+    found = _AS.search(node.rest.text) if node.keyword == "FROM" and one_line else None
+    if found is not None:
         edits.append((node.rest.source(found.start(1)), node.rest.source_end(found.end(1)), "as" if lower else "AS"))
+    for match in _PROTOCOL.finditer(node.rest.text) if node.keyword == "EXPOSE" and one_line else ():
+        edits.append((node.rest.source(match.start()), node.rest.source_end(match.end()), match[0].lower()))
     return node.edited(*edits)

@@ -9,6 +9,7 @@ from textwrap import dedent, indent
 
 from msgspec import Struct
 
+from optimizer.checks.base import Check, Tells
 from optimizer.passes.base import Keeps, Pass, Rewrites
 from optimizer.report.diff import colored
 from optimizer.report.style import Paint
@@ -92,6 +93,39 @@ def as_markdown(page: Page, rewritten: Callable[[Rewrites], tuple[str, bool]]) -
     for each in left:
         parts += [f"Because {each.because}:", *_context(each.files), _fence("dockerfile", each.source)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def check_as_text(check: Check, paint: Paint) -> str:
+    """What a check says about itself, for the terminal."""
+    first, rest = described(check)
+    parts = [f"{paint(check.name, bold=True)}: {first}", f"{paint('Why', bold=True)}\n{indent(rest, '  ')}"]
+    left = f"{check.left_by} mends it where it can, and says why where it cannot" if check.left_by else check.reason
+    parts.append(f"{paint('Why it is not mended', bold=True)}\n  {left}")
+    if check.rules:
+        parts.append(f"{paint('Known elsewhere as', bold=True)}\n  {', '.join(check.rules)}")
+    for example in check.examples:
+        heading = f"Tells on line {example.line}: {example.message}" if isinstance(example, Tells) else f"Silent: {example.because}"
+        parts.append("\n".join([paint(heading, bold=True), indent(example.source, "    ").rstrip("\n")]))
+    return "\n\n".join(parts) + "\n"
+
+
+def check_as_markdown(check: Check) -> str:
+    """A section about a check, as Markdown."""
+    first, rest = described(check)
+    left = f" where [{check.left_by}](passes/{check.left_by}.md) refuses; its reason is told" if check.left_by else f": {check.reason}"
+    parts = [f"## {check.name}", f"{first}.", rest, f"Not mended{left}."]
+    if check.rules:
+        parts.append(f"Known elsewhere as {', '.join(check.rules)}.")
+    for example in check.examples:
+        said = f"Line {example.line}: {example.message}" if isinstance(example, Tells) else f"Silent, because {example.because}"
+        parts += [f"{said}:", *_context(example.files), _fence("dockerfile", example.source)]
+    return "\n\n".join(parts) + "\n"
+
+
+def described(check: Check) -> tuple[str, str]:
+    """What a check tells, as one sentence without a full stop, and why."""
+    first, _, rest = cleandoc(check.__doc__ or "").replace("``", "`").partition("\n")
+    return first.rstrip("."), rest.strip()
 
 
 def as_table(pages: Iterable[Page], folder: str) -> str:

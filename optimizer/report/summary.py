@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from optimizer.engine import Refused, Result, Rewrite
+from optimizer.engine import Finding, Refused, Result, Rewrite
 from optimizer.passes import Safety
 from optimizer.report.style import Paint
 
 
 def describe(path: str, result: Result, paint: Paint, *, verbose: bool = False) -> Iterator[str]:
-    """The lines that tell what was done to a file; none where there is nothing to tell.
+    """The lines that tell what was done to a file, and what is wrong and stays; none where there is nothing to tell.
 
     Args:
         path: The file's path, as it is shown.
@@ -21,16 +21,20 @@ def describe(path: str, result: Result, paint: Paint, *, verbose: bool = False) 
         verbose: Whether refusals and their reasons are told, too; defects of dopt always are.
     """
     refusals = [refused for refused in result.refusals if verbose or refused.fault]
-    if not result.rewrites and not refusals:
+    if not result.rewrites and not refusals and not result.findings:
         return
     yield paint(path, bold=True)
-    names = [rewrite.pass_name for rewrite in result.rewrites] + [refused.pass_name for refused in refusals]
-    places = [_lines(rewrite) for rewrite in result.rewrites] + [str(refused.line) for refused in refusals]
+    names = [rewrite.pass_name for rewrite in result.rewrites]
+    names += [refused.pass_name for refused in refusals] + [finding.check for finding in result.findings]
+    places = [_lines(rewrite) for rewrite in result.rewrites]
+    places += [str(refused.line) for refused in refusals] + [str(finding.line) for finding in result.findings]
     widths = max(map(len, places)), max(map(len, names))
     for rewrite, place in zip(result.rewrites, places, strict=False):
         yield from _rewrite(rewrite, place, widths, paint)
     for refused in refusals:
         yield _refusal(refused, widths, paint)
+    for finding in result.findings:
+        yield from _finding(finding, widths, paint)
 
 
 def _rewrite(rewrite: Rewrite, place: str, widths: tuple[int, int], paint: Paint) -> Iterator[str]:
@@ -47,19 +51,27 @@ def _refusal(refused: Refused, widths: tuple[int, int], paint: Paint) -> str:
     return f"  {refused.line:>{widths[0]}}  {paint(f'{refused.pass_name:<{widths[1]}}', fg='cyan')}  {said}: {refused.reason}{unsafe}"
 
 
+def _finding(finding: Finding, widths: tuple[int, int], paint: Paint) -> Iterator[str]:
+    rules = f" ({', '.join(finding.rules)})" if finding.rules else ""
+    name = paint(f"{finding.check:<{widths[1]}}", fg="cyan")
+    yield f"  {finding.line:>{widths[0]}}  {name}  {paint('stays', fg='yellow')}: {finding.message}{rules}"
+    yield " " * (widths[0] + 6) + paint(f"not mended: {finding.reason}", dim=True)
+
+
 def _lines(rewrite: Rewrite) -> str:
     first, last = rewrite.lines
     return str(first) if first == last else f"{first}-{last}"
 
 
 class Totals(Struct):
-    """Counts over all files: files rewritten, rewrites, refusals, and those of them that ``--unsafe`` would do."""
+    """Counts over all files: files rewritten, rewrites, refusals, those of them that ``--unsafe`` would do, and findings."""
 
     files: int = 0
     changed: int = 0
     rewrites: int = 0
     refusals: int = 0
     available: int = 0
+    findings: int = 0
 
     def add(self, result: Result) -> None:
         """Count a file's result."""
@@ -68,6 +80,7 @@ class Totals(Struct):
         self.rewrites += len(result.rewrites)
         self.refusals += sum(not refused.fault for refused in result.refusals)
         self.available += sum(refused.available for refused in result.refusals)
+        self.findings += len(result.findings)
 
     def line(self, *, written: bool, verbose: bool) -> str:
         """The counts as a line. ``written``: whether files were rewritten, or only would be."""
@@ -77,6 +90,8 @@ class Totals(Struct):
             parts.append(_count(self.refusals, "refusal") + ("" if verbose else " (-v says why)"))
         if self.available:
             parts.append(f"--unsafe does {self.available} more")
+        if self.findings:
+            parts.append(f"{_count(self.findings, 'finding')} to mend by hand")
         return "; ".join(parts)
 
 

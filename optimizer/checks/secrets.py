@@ -1,0 +1,82 @@
+"""What is told of secrets that end up in an image."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from optimizer.checks.base import Check, Observation, Passes, Tells
+from optimizer.model import Model
+from optimizer.model.copies import is_remote
+
+_PRIVATE_KEYS = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
+_SECRET_FILES = frozenset({".env", ".netrc", ".pypirc", ".git-credentials", ".htpasswd", "credentials.json", "service-account.json"})
+_SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube"})
+
+
+@cache
+def _names() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Names of variables that hold secrets, and words that take it back. Source: BuildKit's check SecretsUsedInArgOrEnv."""
+    words = "apikey|auth|credentials?|key|password|pword|passwd|secret|token"
+    return re.compile(rf"(?:_|^)(?:{words})(?:_|$)", re.I), re.compile(r"(?:_|^)public(?:_|$)", re.I)
+
+
+class SecretInVariable(Check):
+    """A variable whose name says that it holds a secret.
+
+    Build arguments stand in the image's history, and ENV in its configuration: whoever has the image has the secret.
+    """
+
+    name = "secret-in-variable"
+    rules = ("DL3064", "SecretsUsedInArgOrEnv")
+    reason = "whoever builds must then hand it over another way, as in RUN --mount=type=secret,id=…,env=…"
+    examples = (
+        Tells("FROM debian:bookworm\nARG NPM_TOKEN\n", "NPM_TOKEN ends up in the image's history", 2),
+        Tells("FROM debian:bookworm\nENV DB_PASSWORD=hunter2\n", "DB_PASSWORD ends up in the image's configuration", 2),
+        Passes("FROM debian:bookworm\nENV PUBLIC_KEY=abc\n", because="it is public"),
+        Passes("FROM debian:bookworm\nENV MONKEY=abc\n", because="the word stands inside another"),
+    )
+
+    def observations(self, model: Model) -> Iterator[Observation]:
+        """See ``Check.observations``."""
+        secret, public = _names()
+        for position in model.file.positions:
+            node = model.file.instruction(position)
+            if node.keyword not in ("ARG", "ENV"):
+                continue
+            place = "history" if node.keyword == "ARG" else "configuration"
+            for pair in node.pairs:
+                if secret.search(pair.name) and not public.search(pair.name):
+                    yield Observation(f"{pair.name} ends up in the image's {place}", position)
+
+
+class SecretFile(Check):
+    """A file that usually holds secrets is copied into the image.
+
+    It stays in its layer, also where a later instruction deletes it.
+    """
+
+    name = "secret-file"
+    reason = "where the program reads it instead is not known; RUN --mount=type=secret gives a file to one step alone"
+    examples = (
+        Tells("FROM debian:bookworm\nCOPY id_rsa /root/.ssh/\n", "id_rsa ends up in a layer of the image", 2),
+        Tells("FROM debian:bookworm\nCOPY app.js .env ./\n", ".env ends up in a layer of the image", 2),
+        Passes("FROM debian:bookworm\nCOPY .env.example id_rsa.pub ./\n", because="neither is secret"),
+    )
+
+    def observations(self, model: Model) -> Iterator[Observation]:
+        """See ``Check.observations``."""
+        for position in model.file.positions:
+            node = model.file.instruction(position)
+            if node.keyword not in ("COPY", "ADD") or node.flag("from"):
+                continue
+            for source in node.words[:-1]:
+                if not is_remote(source) and _is_secret(source):
+                    yield Observation(f"{source} ends up in a layer of the image", position)
+
+
+def _is_secret(path: str) -> bool:
+    name = posixpath.basename(path.rstrip("/"))
+    return name in _PRIVATE_KEYS or name in _SECRET_FILES or name in _SECRET_FOLDERS
