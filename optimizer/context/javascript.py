@@ -113,6 +113,22 @@ def package_json(context: BuildContext, folder: str = ".") -> PackageJson | None
     )  # fmt: skip
 
 
+def plug_and_play(context: BuildContext, package: PackageJson) -> bool:
+    """Whether Yarn leaves a project's packages in archives, as it does from version 2 on unless it is told otherwise."""
+    if not re.match(r"yarn@", package.package_manager or "yarn@") or context.exists("pnpm-lock.yaml"):
+        return False
+    modern = re.match(r"yarn@([2-9]|berry)", package.package_manager or "") is not None
+    for folder in dict.fromkeys((package.folder, ".")):
+        if context.exists(posixpath.normpath(posixpath.join(folder, ".pnp.cjs"))):
+            return True
+        text = context.read_text(posixpath.normpath(posixpath.join(folder, ".yarnrc.yml")))
+        modern = modern or text is not None
+        if re.search(r"^nodeLinker:\s*[\"']?(node-modules|pnpm)\b", text or "", re.MULTILINE):
+            return False
+    lock = context.read_text(posixpath.normpath(posixpath.join(package.folder, "yarn.lock"))) or context.read_text("yarn.lock")
+    return modern or (lock is not None and lock.find("__metadata:") >= 0)
+
+
 def _json(context: BuildContext, path: str) -> dict[str, Any] | None:
     try:
         data = json.loads(context.read_text(path) or "")

@@ -38,6 +38,10 @@ _DEFAULTS = {
 }
 # Plugins of Vite that write elsewhere than it does by itself.
 _FRAMEWORKS = r"\b(sveltekit|reactRouter|solidStart|qwikCity|tanstackStart|vike|remix|nitro)\b"
+_VITE_VALUED = frozenset({
+    "--outDir", "--assetsDir", "--assetsInlineLimit", "--base", "--mode", "-m", "--config", "-c", "--target", "--logLevel", "-l",
+    "--configLoader",
+})  # fmt: skip
 _PREFIXES = frozenset({"cross-env", "env", "npx", "dotenv", "--", "env-cmd", "node_modules/.bin"})
 
 
@@ -133,8 +137,8 @@ class _Reader:
                 self.add(_option(rest, "--outDir") or self.typescript(_option(rest, "-p", "--project", "-b", "--build")), text)
         elif program == "nest":
             self.add(self.typescript("tsconfig.build.json") or self.typescript(None) or "dist", text)
-        elif program == "vite" and operands[:1] == ["build"] and self.setting("vite.config", _FRAMEWORKS, "") == "":
-            self.add(_option(rest, "--outDir") or self.setting("vite.config", r"outDir\s*:\s*[\"']([^\"']+)", "dist"), text)
+        elif program == "vite" and operands[:1] == ["build"]:
+            self.add(self._vite(rest), text)
         elif program == "webpack":
             self.add(
                 _option(rest, "--output-path", "-o")
@@ -151,12 +155,25 @@ class _Reader:
             self.add(_option(rest, "--output") or self.setting(".eleventy", r"output\s*:\s*[\"']([^\"']+)", "_site"), text)
         elif program in ("tsup", "tsdown"):
             self.add(_option(rest, "-d", "--out-dir") or self.setting("tsup.config", r"outDir\s*:\s*[\"']([^\"']+)", "dist"), text)
-        elif program in ("tailwindcss", "postcss"):
+        elif program in ("tailwindcss", "postcss", "openapi-typescript"):
             self.add(_option(rest, "-o", "--output"), text)
         elif program == "sass":
             self.add(operands[-1].partition(":")[2] or operands[-1] if operands else None, text)
         else:
             self.unknown = self.unknown or f"what `{program}` writes is not known"
+
+    def _vite(self, rest: list[str]) -> str | None:
+        """Where ``vite build [FOLDER]`` writes, which it takes against its root; None when that is computed or a framework decides."""
+        folder, index = ".", rest.index("build") + 1
+        while index < len(rest) and folder == ".":
+            folder = rest[index] if not rest[index].startswith("-") else folder
+            index += 2 if rest[index] in _VITE_VALUED else 1
+        settings = posixpath.join(folder, "vite.config")
+        root = self.setting(settings, r"root\s*:\s*[\"']([^\"']+)", ".")
+        if root is None or (folder != "." and root != ".") or self.setting(settings, _FRAMEWORKS, "") != "":
+            return None
+        out = _option(rest, "--outDir") or self.setting(settings, r"outDir\s*:\s*[\"']([^\"']+)", "dist")
+        return posixpath.join(folder if root == "." else root, out) if out is not None else None
 
     def configured(self, program: str, default: str, rest: list[str], text: str) -> None:
         if program in ("next",):
@@ -167,6 +184,8 @@ class _Reader:
 
     def add(self, path: str | None, text: str) -> None:
         """Note an output by the first folder of its path, or the file itself at the top; one in another package's folder in full."""
+        if path is not None and path.endswith((".d.ts", ".d.mts", ".d.cts")):
+            return  # types are gone when the program runs
         normal = posixpath.normpath(path) if path else "."
         first = normal if normal.startswith("../") else normal.partition("/")[0]
         place = posixpath.normpath(posixpath.join(self.folder, first))

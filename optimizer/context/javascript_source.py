@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optimizer.context.javascript_module import Module
 
 MAXIMUM_SOURCE = 4 << 20  # characters that are read; more of it counts as unknown
-_SOURCE = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+SOURCES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _COMPILED = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
 BUILTIN = frozenset(
     [
@@ -177,7 +177,7 @@ class _Reader:
 
     def _elsewhere(self, path: str, source: str, export: str, depth: int) -> Values:
         found = self.find(path, source) if source.strip(".") and depth < 40 else None
-        module = self.module(found) if found and found.endswith(_SOURCE) else None
+        module = self.module(found) if found and found.endswith(SOURCES) else None
         if module is None:
             return UNKNOWN
         key = (module.path, export)
@@ -198,9 +198,9 @@ class _Reader:
             candidates = [
                 base,
                 *(stem + other for other in _COMPILED.get(extension, ())),
-                *(base + other for other in (*_SOURCE, ".json", ".node")),
+                *(base + other for other in (*SOURCES, ".json", ".node")),
             ]
-            candidates += [f"{base}/index{other}" for other in _SOURCE]
+            candidates += [f"{base}/index{other}" for other in SOURCES]
             for candidate in candidates:
                 if self.context.exists(candidate) and not self.context.is_dir(candidate):
                     return candidate
@@ -226,7 +226,7 @@ class _Reader:
         from optimizer.context.javascript_calls import read_calls
 
         unknown = self.findings.unknown
-        if path != self.entry and not path.endswith(_SOURCE):
+        if path != self.entry and not path.endswith(SOURCES):
             if path.endswith((".vue", ".svelte", ".astro")):
                 unknown.add(Unknown("syntax", path, "is a kind of source that is not read"))
             return []

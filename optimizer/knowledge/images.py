@@ -60,6 +60,8 @@ class BaseImage(Struct, frozen=True):
     """It starts as root on purpose and drops privileges by itself, so a USER instruction can break it."""
     entrypoint: tuple[str, ...] | None = None
     """``()`` where the image has no ENTRYPOINT."""
+    passes_on: bool = False
+    """Its ENTRYPOINT ends in ``exec "$@"`` and changes nothing for a program of one's own; so it is without one."""
     cmd: tuple[str, ...] | None = None
     ports: tuple[int, ...] = ()
     volumes: tuple[str, ...] = ()
@@ -194,6 +196,7 @@ def _image(text: str, reference: Reference, family: str, rules: Mapping[str, Any
         users=MappingProxyType(facts["users"]),
         steps_down=facts.get("steps_down", False),
         entrypoint=maybe("entrypoint"),
+        passes_on=facts.get("passes_on", False),
         cmd=maybe("cmd"),
         ports=tuple(facts.get("ports", ())),
         volumes=tuple(facts.get("volumes", ())),

@@ -13,7 +13,7 @@ from msgspec import Struct
 from optimizer.context.django import DjangoSettings, django_settings
 from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import PackageJson, package_json
-from optimizer.context.javascript_source import javascript_evidence
+from optimizer.context.javascript_source import SOURCES, javascript_evidence
 from optimizer.context.places import Place, Unknown
 from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import RequirementFiles, requirement_files
@@ -35,7 +35,6 @@ from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.start import Start, healthcheck_of, start_of
 
-_SOURCES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _ROUTES = re.compile(r"(src/)?((pages|app)/.*\.([jt]sx?)|(middleware|instrumentation)\.[jt]s)$")
 _STORE = re.compile(r"""["']((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|pid))["']""")
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
@@ -134,7 +133,7 @@ class _Gatherer:
         if self.start.language == "python":
             self._python([e for e in entries if e.endswith(".py")])
         elif self.start.language == "node":
-            self._node([e for e in entries if e.endswith(_SOURCES) or self._script_of_node(e)])
+            self._node([e for e in entries if e.endswith(SOURCES) or self._script_of_node(e)])
         elif self.start.language == "go":
             self._go()
         else:
@@ -226,7 +225,7 @@ class _Gatherer:
         self.package = package_json(self.context, posixpath.dirname(manifest or "package.json") or ".")
         servers = {name for command in self.start.commands if (name := site_server(command.name or "", command.words[1:])) is not None}
         top = posixpath.dirname(manifest or "")
-        configuration = [f for ending in _SOURCES if self.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
+        configuration = [f for ending in SOURCES if self.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
         if "vite" in servers and configuration:
             entries += configuration
             bundled = posixpath.join(folder, "node_modules/.vite-temp")  # what vite makes of its configuration before it reads it

@@ -39,8 +39,6 @@ _BUILTINS = frozenset({
 })  # fmt: skip
 _MEMBER = ("--filter", "-F", "--workspace", "-w")  # options that run a script of a workspace's member
 _NO_SCRIPTS = frozenset({None, "install", "add", "exec", "dlx", "node", "workspace", "workspaces"})
-_PASS_ON = frozenset({"node", "php", "eclipse-temurin", "bun", "ruby", "golang", "python", "maven", "gradle"})
-"""Families of images whose entrypoint script ends in ``exec "$@"`` and changes nothing for a program of one's own."""
 
 
 class Started(Struct, frozen=True):
@@ -135,14 +133,14 @@ class _Reader:
         if entry is not None:
             if script is not None:
                 self.script(script, "ENTRYPOINT", self.workdir, ())
-            elif image is not None and first == image.entrypoint and image.family in _PASS_ON:
+            elif image is not None and first == image.entrypoint and image.passes_on:
                 self._run_cmd(words, cmd_script)
             else:
                 self.run((*first, *words), "ENTRYPOINT" if first else "CMD", self.workdir)
-        elif image is None or (image.entrypoint is None and image.family not in _PASS_ON):
+        elif image is None or (image.entrypoint is None and not image.passes_on):
             self.unknown.append("the ENTRYPOINT of the base image is not known")
             self._run_cmd(words, cmd_script)
-        elif image.entrypoint and image.family not in _PASS_ON:
+        elif image.entrypoint and not image.passes_on:
             inner = ("/bin/sh", "-c", cmd_script.text) if cmd_script is not None else words
             self.run((*image.entrypoint, *inner), "CMD", self.workdir)
         else:

@@ -26,6 +26,7 @@ from optimizer.passes.repair_stages import RepairStages
 from optimizer.passes.skip_login_log import SkipLoginLog
 from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
+from optimizer.passes.start_program import StartProgram
 from optimizer.passes.uniform_keywords import UniformKeywords
 
 PASSES: tuple[Pass, ...] = (
@@ -43,6 +44,7 @@ PASSES: tuple[Pass, ...] = (
     RepairStages(),  # before the others, so that the others see a build that works
     InstallLocked(),  # before the passes that move or divide what installs
     ReorderCopies(),  # before merging, which would join an install with steps that read the source
+    StartProgram(),  # before splitting, which leaves a package manager behind where nothing starts it
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
     OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer

@@ -16,8 +16,6 @@ from optimizer.syntax.shell import Command
 
 # Builtins of POSIX shells besides those that change the shell; some exist as programs, too, with other options.
 _BUILTINS = STATEFUL | {"echo", "printf", "test", "[", "[[", "true", "false", ":", "kill", "type", "command", "pwd", "time", "env"}
-# Images whose entrypoint script hands a program on as it is given: exec "$@".
-_HAND_ON = frozenset({"node"})
 
 
 class ExecFormCommands(Pass):
@@ -119,9 +117,11 @@ def _started_otherwise(model: Model, stage: Stage, keyword: str) -> str | None:
         node = model.file.instruction(position)
         return "the ENTRYPOINT is given other arguments then" if node.json is None or node.json else None
     image = stage.image
+    if image is not None and image.passes_on:
+        return None
     if image is None or image.entrypoint is None:
         return "whether the base image has an ENTRYPOINT is not known"
-    return None if not image.entrypoint or image.family in _HAND_ON else "the base image's ENTRYPOINT is given other arguments then"
+    return "the base image's ENTRYPOINT is given other arguments then" if image.entrypoint else None
 
 
 def _needs_a_shell(model: Model, stage: Stage, words: tuple[str, ...]) -> str | None:

@@ -168,7 +168,22 @@ def kept_at_home(model: Model, stage: Stage, application: Application) -> str | 
     used = {"yarn", "pnpm"} & set(application.start.programs)
     if corepack and used and "COREPACK_HOME" not in model.behind(stage).env:
         return f"corepack keeps {used.pop()} in root's home"
-    return None
+    return _archives_at_home(model, stage, application)
+
+
+def _archives_at_home(model: Model, stage: Stage, application: Application) -> str | None:
+    """Yarn 4 runs packages out of archives in the home of whoever installed them; Yarn 2 and 3 kept them in the project."""
+    from optimizer.context.javascript import plug_and_play
+
+    context, package = model.context, application.package
+    if context is None or package is None or not plug_and_play(context, package):
+        return None
+    settings = context.read_text(posixpath.normpath(posixpath.join(package.folder, ".yarnrc.yml"))) or ""
+    named = {"YARN_CACHE_FOLDER", "YARN_ENABLE_GLOBAL_CACHE", "YARN_GLOBAL_FOLDER"} & set(model.behind(stage).env)
+    inside = re.search(r"^(enableGlobalCache:\s*false|cacheFolder:|globalFolder:)", settings, re.MULTILINE)
+    if named or inside or re.match(r"yarn@[23]", package.package_manager or ""):
+        return None
+    return "Yarn runs packages out of archives in root's home"
 
 
 def _texts(command: Command) -> list[str]:

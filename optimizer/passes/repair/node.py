@@ -15,6 +15,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import application_of
 from optimizer.model.launch import MANAGERS
 from optimizer.model.paths import context_path, origin_of, placements
+from optimizer.model.script_program import ScriptProgram, script_program
 from optimizer.model.start import start_of
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.split.node_commands import project_install
@@ -129,23 +130,9 @@ def _command(model: Model, stage: Stage) -> Change | None:
 
 def _of_script(model: Model, stage: Stage, words: tuple[str, ...]) -> tuple[str, ...] | None:
     """What follows ``node`` in the script of package.json that a command runs, where it is one plain command."""
-    from optimizer.context.workspaces import scripts_run
-
-    folder = model.behind(stage).workdir
-    manifest = context_path(model, stage, posixpath.join(folder, "package.json")) if folder is not None else None
-    if manifest is None or model.context is None:
-        return None
-    found = scripts_run(model.context, posixpath.dirname(manifest) or ".", words)
-    if found is None or len(found) != 1:
-        return None
-    package, name = found[0]
-    script = parse_script(package.scripts.get(name, ""))
-    if f"pre{name}" in package.scripts or f"post{name}" in package.scripts or len(script.commands) != 1 or script.chain is None:
-        return None
-    (command,) = script.commands
-    values = tuple(word.value for word in command.words if word.value is not None and not word.glob)
-    plain = len(values) == len(command.words) and not command.assignments and not command.redirects and values[:1] == ("node",)
-    return values[1:] if plain and len(values) > 1 else None
+    found = script_program(model, stage, words)
+    plain = isinstance(found, ScriptProgram) and found.words[0] == "node" and len(found.words) > 1 and not found.variables
+    return found.words[1:] if isinstance(found, ScriptProgram) and plain else None
 
 
 def _package_file(model: Model, stage: Stage, builder: _Builder) -> Change | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from optimizer.context.javascript import plug_and_play
 from optimizer.context.javascript_build import build_outputs
 from optimizer.context.workspaces import Workspace, workspace_of
 from optimizer.knowledge.debian import build_only
@@ -52,6 +53,8 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         if workspace is None or workspace.problems:
             reason = workspace.problems[0] if workspace is not None else "there is no package.json in the build context"
             raise Refused(reason, stage.position)
+        if main.call.ecosystem == "yarn" and plug_and_play(model.context, workspace.root):
+            raise Refused("Yarn leaves the packages in archives of its own and not in node_modules", main.position)
         outputs = _outputs(model, plan)
         if outputs is None and len(plan.installs) > 1:
             raise Refused("what the build writes is not known, and dependencies lie in more than one folder", main.position)

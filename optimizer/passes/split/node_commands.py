@@ -38,9 +38,15 @@ def project_install(node: Instruction) -> Call | None:
 
 
 def production_install(node: Instruction, call: Call) -> Instruction:
-    """The install without development dependencies; with npm, exactly what the lock file says."""
+    """The install without development dependencies; with npm, exactly what the lock file says.
+
+    Yarn with ``--immutable`` is 2 or later, which has a command for that in the place of an option.
+    """
     text = node.shell_text
     assert text is not None
+    if call.ecosystem == "yarn" and "--immutable" in call.options:
+        start = call.command.words[0].end if call.verb is None else call.verb.start - 1
+        return node.edited((text.source(start), text.source_end(call.command.end), " workspaces focus --all --production"))
     option = _PRODUCTION[call.ecosystem]
     edits = [
         (text.source(call.command.start + found.start()), text.source_end(call.command.start + found.end()), "")

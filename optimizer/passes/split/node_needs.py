@@ -6,7 +6,7 @@ import posixpath
 import re
 
 from optimizer.context.folder import BuildContext
-from optimizer.context.javascript import PackageJson, lock_agrees, lock_files
+from optimizer.context.javascript import PackageJson, lock_agrees, lock_files, plug_and_play
 from optimizer.context.javascript_source import BUILTIN
 from optimizer.context.workspaces import Workspace
 from optimizer.ecosystems import Call
@@ -24,6 +24,8 @@ _OWN = frozenset({"node", "npm", "npx", "yarn", "yarnpkg", "corepack", "nodejs",
 _DATABASE_LAYERS = frozenset({"sequelize", "sequelize-typescript", "typeorm", "knex", "objection", "bookshelf", "@mikro-orm/core"})
 # Packages that a database layer loads by the kind of database.
 _DRIVERS = frozenset({"sqlite3", "better-sqlite3", "pg", "mysql", "mysql2", "mariadb", "tedious", "oracledb", "sql.js"})
+# Of those below, the ones that bring all they need with them.
+_SELF_CONTAINED = frozenset({"tsx", "nodemon"})
 # They run TypeScript or watch files: with them the program is started as in development.
 _DEVELOPMENT = frozenset({"ts-node", "ts-node-dev", "ts-node-esm", "nodemon", "tsx", "babel-node"})
 
@@ -96,7 +98,8 @@ def runs_without_development(context: BuildContext, workspace: Workspace, applic
         return False
     modules = set(application.modules) - BUILTIN
     started = {BINS.get(c.name, c.name) for c in application.start.commands if c.name}
-    if not modules <= kept or (modules | started) & {*dropped, *_DEVELOPMENT} or (dropped & _DRIVERS and modules & _DATABASE_LAYERS):
+    unfit = dropped | (_DEVELOPMENT - (kept & _SELF_CONTAINED))
+    if not modules <= kept or (modules | started) & unfit or (dropped & _DRIVERS and modules & _DATABASE_LAYERS):
         return False
     texts = [context.read_text(file) or "" for file in application.files]
     return not any(f"{quote}{name}{quote}" in text for text in texts for name in dropped for quote in "\"'`")
@@ -127,6 +130,8 @@ def can_leave_out(model: Model, root: PackageJson, call: Call) -> bool:
         case "npm":
             return lock_agrees(context, root.folder) is True
         case "yarn":
-            modern = context.exists(posixpath.join(root.folder, ".yarnrc.yml")) or re.match(r"yarn@[2-9]", root.package_manager or "")
-            return bool(locks) and not modern and "--immutable" not in call.options
-    return bool(locks) and "--frozen-lockfile" in call.options
+            version = re.match(r"yarn@(\d+)", root.package_manager or "")
+            modern = context.exists(posixpath.join(root.folder, ".yarnrc.yml")) or (version is not None and int(version[1]) > 1)
+            focuses = version is not None and int(version[1]) > 3 and not plug_and_play(context, root)
+            return bool(locks) and (focuses if modern else True) and ("--immutable" in call.options) == modern
+    return bool(locks)

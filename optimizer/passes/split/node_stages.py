@@ -35,7 +35,7 @@ from optimizer.passes.split.steps import steps_of
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Instruction, Node
 
-_MANAGERS = frozenset({"yarn", "pnpm", "corepack", "yarnpkg"})
+_MANAGERS = frozenset({"yarn", "pnpm", "corepack", "yarnpkg", "@yarnpkg/cli-dist", "@pnpm/exe"})
 
 
 @dataclass

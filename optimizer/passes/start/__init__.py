@@ -1,0 +1,1 @@
+"""What starting a program without its package manager asks for."""
