@@ -65,12 +65,13 @@ class RepairStages(Pass):
             return
         if stage.image.family not in ("python", "distroless-python3"):
             return
-        from optimizer.passes.repair.installed import installed_by, pip_calls
+        from optimizer.passes.repair.installed import installed_by, manager_calls, pip_calls
 
-        if any(pip_calls(model.file.instruction(p)) for p in stage.positions):
+        if any(pip_calls(model.file.instruction(p)) or manager_calls(model.file.instruction(p)) for p in stage.positions):
             return
         sources = [model.stages[i] for i in sorted(model.dependencies[stage.index])]
-        builders = [s for s in sources if any(pip_calls(model.file.instruction(p)) for p in s.positions)]
+        nodes = {s.index: [model.file.instruction(p) for p in s.positions] for s in sources}
+        builders = [s for s in sources if any(pip_calls(node) or manager_calls(node) for node in nodes[s.index])]
         if len(builders) != 1 or builders[0].image is None:
             return
         from optimizer.model.application import application_of  # heavy, and seldom needed

@@ -19,6 +19,15 @@ from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.paths import placements, search_path
 from optimizer.model.state import State
 from optimizer.passes.base import Refusal
+from optimizer.passes.split.python_managers import (
+    MANAGERS,
+    check_python,
+    environment,
+    installs_manager,
+    packages,
+    project_folder,
+)
+from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import steps_of
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
@@ -67,6 +76,15 @@ def pip_calls(node: Instruction) -> list[Call]:
     return [c for c in calls if c is not None and c.ecosystem == "pip" and c.action is Action.INSTALL]
 
 
+def manager_calls(node: Instruction) -> list[Call]:
+    """The calls of Poetry, uv and Pipenv in a RUN that install."""
+    script = node.script if node.keyword == "RUN" and any(name in node.text for name in MANAGERS) else None
+    if script is None or not script.understood:
+        return []
+    calls = [read_call(command) for command in script.commands]
+    return [c for c in calls if c is not None and c.ecosystem in MANAGERS and c.action is Action.INSTALL]
+
+
 def python_version(image: BaseImage) -> str | None:
     """The minor version of an image's Python, such as ``3.11``."""
     if image.family == "distroless-python3":
@@ -76,16 +94,16 @@ def python_version(image: BaseImage) -> str | None:
 
 
 def installed_by(model: Model, builder: Stage) -> Installed | Refusal:
-    """What a stage installs with pip, or why that is not known."""
+    """What a stage installs with pip, Poetry, uv or Pipenv, or why that is not known."""
     names: set[str] = set()
     scripts: set[str] = set()
     places: set[tuple[Kind, str]] = set()
-    positions = tuple(p for p in builder.positions if pip_calls(model.file.instruction(p)))
+    positions = tuple(p for p in builder.positions if pip_calls(model.file.instruction(p)) or manager_calls(model.file.instruction(p)))
     for position in positions:
         state = model.before(position)
         copies = [c for c in stage_copies(model, builder) if c.position < position]
         for call in pip_calls(model.file.instruction(position)):
-            if not _only_tools(call):
+            if not installs_manager(call):
                 places.add(_place(model, builder, position, call))
             for name, more in (_packages(model, state, copies, word) for word in call.packages):
                 if name is None:
@@ -99,6 +117,14 @@ def installed_by(model: Model, builder: Stage) -> Installed | Refusal:
                 if found is None or found.problems or any(r.name is None for r in found.packages):
                     return Refusal(f"not repaired: what pip installs is not known: {manifest} is not read whole", position)
                 names |= {r.name for r in found.packages if r.name}
+        for call in manager_calls(model.file.instruction(position)):
+            managed = _managed(model, builder, position, call, copies)
+            if isinstance(managed, str):
+                return Refusal(f"not repaired: {managed}", position)
+            folder, found_names, found_scripts = managed
+            places.add((Kind.ENVIRONMENT, folder))
+            names |= found_names
+            scripts |= found_scripts
     if len(places) != 1:
         return Refusal("not repaired: packages are installed in more than one place", positions[0])
     ((kind, folder),) = places
@@ -107,9 +133,24 @@ def installed_by(model: Model, builder: Stage) -> Installed | Refusal:
     return Installed(builder, kind, folder, frozenset(names), frozenset(scripts), positions)
 
 
-def _only_tools(call: Call) -> bool:
-    """Whether a call only renews what builds packages."""
-    return not call.manifests and all(project_name(p) in ("pip", "setuptools", "wheel", "virtualenv", "build") for p in call.packages)
+def _managed(
+    model: Model, builder: Stage, position: int, call: Call, copies: list[CopyFacts]
+) -> tuple[str, frozenset[str], frozenset[str]] | str:
+    """The environment that a manager makes, the packages in it and the commands of the project; or why they are not known."""
+    state = model.before(position)
+    runs = "\n".join(model.file.instruction(p).value for p in builder.positions if model.file.instruction(p).keyword == "RUN")
+    try:
+        folder = environment(call, state, runs)
+        if folder is None:
+            return f"where {call.ecosystem} installs to is not known"
+        project = project_folder(model, state, copies)
+        if project is not None and call.ecosystem == "uv":
+            check_python(model, builder, project)
+        names = frozenset(packages(model, call, state, copies))
+    except Refused as refused:
+        return str(refused)
+    context = model.context
+    return folder, names, frozenset(console_scripts(context, project)) if context is not None and project is not None else frozenset()
 
 
 def _packages(model: Model, state: State, copies: list[CopyFacts], word: str) -> tuple[set[str] | None, set[str]]:

@@ -26,6 +26,7 @@ from optimizer.passes.repair.installed import (
     pip_calls,
     python_version,
 )
+from optimizer.passes.repair.managers import start_without_manager
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.text import instruction_like, quote_names
 from optimizer.syntax import Comment, Instruction, Node
@@ -109,6 +110,10 @@ def repairs(repair: Repair) -> Iterator[Change | Refusal]:
     base = _base(repair)
     if base is not None:
         yield base
+        return
+    found = start_without_manager(repair) if repair.installed.kind is Kind.ENVIRONMENT and _arrives(repair) is not None else None
+    if found is not None:
+        yield found
         return
     steps = (_commands_alone, _left_behind, _not_searched, _as_module) if not repair.bare else (_left_behind, _not_searched, _as_module)
     for step in steps:

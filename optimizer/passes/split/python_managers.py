@@ -21,7 +21,7 @@ from optimizer.passes.split.steps import Step
 from optimizer.syntax import Instruction
 
 MANAGERS = ("poetry", "uv", "pipenv")
-_TOOLS = frozenset({*MANAGERS, "poetry-core", "poetry-plugin-export", "pip", "setuptools", "wheel", "virtualenv"})
+_TOOLS = frozenset({*MANAGERS, "poetry-core", "poetry-plugin-export", "pip", "setuptools", "wheel", "virtualenv", "build"})
 _INSTALLING = {"poetry": ("install", "sync"), "uv": ("sync", "install"), "pipenv": ("install", "sync")}
 _SETTING = {"poetry": ("config", "self"), "uv": ("venv",), "pipenv": ()}
 _RUN_OPTIONS = frozenset({"--frozen", "--no-sync", "--locked", "--no-dev", "--no-cache", "--offline", "-q", "--quiet"})
