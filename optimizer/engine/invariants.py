@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from optimizer.model import Model, Stage
 from optimizer.passes.base import Fact
-from optimizer.syntax import Instruction, parse
+from optimizer.syntax import Directive, Dockerfile, Instruction, Node, parse, parse_nodes
 
 _COMMANDS = ("CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL")
 _METADATA = ("LABEL", "EXPOSE", "VOLUME", "ONBUILD", "SHELL", "MAINTAINER")
@@ -19,16 +19,39 @@ def broken(before: Model, after: Model, alters: frozenset[Fact]) -> str | None:
         before, after: Facts of the Dockerfile on both sides of the change.
         alters: What the pass may change.
     """
-    again = parse(after.file.text)
-    if again.text != after.file.text:
-        return "the new text does not round-trip"
-    if [n.text for n in again.nodes] != [n.text for n in after.file.nodes] or again.escape != after.file.escape:
+    if not reads_back(before.file, after.file):
         return "the new text parses to another tree"
     if after.file.problems and not before.file.problems:
         problem = after.file.problems[0]
         return f"the new text has an error on line {problem.line}: {problem.message}"
     facts = (Fact.RUNS,) if _others(before) == _others(after) else Fact
     return next((f"{fact.value} changed" for fact in facts if fact not in alters and not _same(fact, before, after)), None)
+
+
+def reads_back(before: Dockerfile, after: Dockerfile) -> bool:
+    """Whether the text of a changed tree parses to that very tree.
+
+    Only what is new is parsed, with one node before and behind it, which it may draw in or be drawn in by; the others were
+    read that way already. Where directives or the beginning of the file are part of it, all of it is parsed.
+
+    Args:
+        before: The tree before the change, as ``parse`` made it or as it was checked.
+        after: The tree behind it.
+    """
+    old, new = before.nodes, after.nodes
+    shared = min(len(old), len(new))
+    start = next((i for i in range(shared) if old[i] is not new[i]), shared)
+    end = next((i for i in range(shared - start) if old[-1 - i] is not new[-1 - i]), shared - start)
+    window = new[start - 1 : len(new) - end + 1] if start else ()
+    past_directives = any(not isinstance(node, Directive) for node in new[:start])
+    if before.escape != after.escape or before.bom != after.bom or not past_directives or any(isinstance(n, Directive) for n in window[1:]):
+        again = parse(after.text)
+        return again.escape == after.escape and _texts(again.nodes) == _texts(new)
+    return _texts(parse_nodes("".join(_texts(window)), after.escape)) == _texts(window)
+
+
+def _texts(nodes: Iterable[Node]) -> list[str]:
+    return [node.text for node in nodes]
 
 
 def _others(model: Model) -> list[Instruction]:
