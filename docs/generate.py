@@ -132,7 +132,8 @@ def _rewritten(rewriter: Pass, example: Rewrites) -> tuple[str, bool]:
             path.write_text(content, encoding="utf-8", newline="\n")
         context = BuildContext.open(Path(folder)) if example.files else None
         for unsafe in (False, True):
-            made = run(example.before, context, Options(unsafe=unsafe), (rewriter,))
+            options = Options(select=frozenset({rewriter.name}), unsafe=unsafe, digests=dict(example.digests))
+            made = run(example.before, context, options, (rewriter,))
             if made.text == example.after and (made.ignore_file.text if made.ignore_file else None) == example.ignore_file:
                 return example.after, unsafe
     raise Stale(f"{rewriter.name}: the pass does not make of this example what it says:\n{example.before}")

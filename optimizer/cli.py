@@ -40,6 +40,7 @@ _OPTIONS = (
         "--select", multiple=True, metavar="NAMES", callback=_names, help="Run only these passes and checks, separated by commas."
     ),
     click.option("--ignore", multiple=True, metavar="NAMES", callback=_names, help="Leave these passes and checks out."),
+    click.option("--also", multiple=True, metavar="NAMES", callback=_names, help="Run these passes, too, which run only on request."),
     click.option("--context", type=click.Path(path_type=Path), metavar="DIR", help="The folder that is built (default: found by COPY)."),
     click.option("--target", metavar="STAGE", help="The stage that is built (default: the last)."),
     click.option(

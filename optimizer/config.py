@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from e2b_dockerfile_utils import PatternMatcher
 
 FILES = ("dopt.toml", "pyproject.toml")
-_KINDS = {"select": list, "ignore": list, "unsafe": bool, "target": str, "context": str, "runtime": str, "exclude": list}
+_KINDS = {"select": list, "ignore": list, "also": list, "unsafe": bool, "target": str, "context": str, "runtime": str, "exclude": list}
 _SAID = {list: "a list of strings", bool: "true or false", str: "a string"}
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
@@ -33,6 +33,7 @@ class Config(Struct, frozen=True, dict=True):
         path: The file, None when there is none.
         select: Names of the passes and checks to run.
         ignore: Names of the passes and checks to leave out.
+        also: Names of the passes to run that run only on request.
         unsafe: Whether changes that rest on an assumption are made.
         target: The stage that is built.
         context: The folder that is built, relative to the file's folder.
@@ -50,6 +51,7 @@ class Config(Struct, frozen=True, dict=True):
     runtime: Runtime | None = None
     exclude: tuple[str, ...] = ()
     rules_off: frozenset[str] = frozenset()
+    also: frozenset[str] | None = None
 
     @property
     def context_folder(self) -> Path | None:
@@ -161,7 +163,7 @@ def _config(path: Path, table: Mapping[str, Any]) -> Config:
         if not isinstance(value, kind) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
             raise InputError(str(path), f"'{key}' must be {_SAID[kind]}")
     names: dict[str, frozenset[str] | None] = {}
-    for key in ("select", "ignore"):
+    for key in ("select", "ignore", "also"):
         names[key] = frozenset(table[key]) if key in table else None
         for name in table.get(key, ()):
             if (wrong := unknown_pass(name)) is not None:
@@ -172,7 +174,7 @@ def _config(path: Path, table: Mapping[str, Any]) -> Config:
         raise InputError(str(path), f"'runtime' must be one of {', '.join(choices)}{near(runtime, choices)}")
     config = Config(
         path.absolute(), names["select"], names["ignore"], table.get("unsafe"), table.get("target"), table.get("context"),
-        None if runtime is None else Runtime(runtime), tuple(table.get("exclude", ())),
+        None if runtime is None else Runtime(runtime), tuple(table.get("exclude", ())), also=names["also"],
     )  # fmt: skip
     try:
         config.excludes(path)

@@ -48,6 +48,7 @@ class Request(Struct, frozen=True):
     diff: bool
     select: frozenset[str] | None
     ignore: frozenset[str] | None
+    also: frozenset[str] | None
     unsafe: bool | None
     target: str | None
     runtime: str | None
@@ -58,6 +59,7 @@ class Request(Struct, frozen=True):
     configs: Configs
     starts: tuple[Path, ...]
     ignore_files: dict[Path, IgnoreFile] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Path] = field(default_factory=dict)
     proving: Proving | None = None
     tell: bool = True
@@ -68,6 +70,7 @@ class Request(Struct, frozen=True):
         return Options(
             select=self.select if self.select is not None else config.select,
             ignore=ignore,
+            also=(self.also if self.also is not None else config.also) or frozenset(),
             unsafe=bool(self.unsafe if self.unsafe is not None else config.unsafe),
             target=self.target if self.target is not None else config.target,
             runtime=Runtime(self.runtime) if self.runtime is not None else config.runtime or Runtime.SLIM,
@@ -194,6 +197,7 @@ def outcome_of(path: Path, data: bytes, request: Request) -> Outcome:
         if file.problems:
             return Outcome(path, data, errors=tuple(str(InputError(empty.name, p.message, p.line, p.column)) for p in file.problems))
         _check_target(empty.name, file, options)
+        options, unpinned = _with_digests(empty.name, file, options, request)
         folder, note = _context_of(path, file, request, config)
         result = _optimized(path, file, folder, options, request)
         if request.write and path != STANDARD_INPUT:
@@ -201,7 +205,7 @@ def outcome_of(path: Path, data: bytes, request: Request) -> Outcome:
                 _write_ignore_file(folder / result.ignore_file.path, result.ignore_file)
             if result.changed:
                 replace(path, data, encode(result.text))
-        return Outcome(path, data, result, note=note, folder=folder)
+        return Outcome(path, data, result, unpinned, note, folder)
     except InputError as error:
         return Outcome(path, data, errors=(str(error),))
     except BadCall:
@@ -215,6 +219,22 @@ def _check_target(name: str, file: Dockerfile, options: Options) -> None:
 
     if options.target is not None and Model(file).find_stage(options.target) is None:
         raise InputError(name, f"no stage '{options.target}'")
+
+
+def _with_digests(name: str, file: Dockerfile, options: Options, request: Request) -> tuple[Options, tuple[str, ...]]:
+    """The options with what a registry says of the file's images, where they shall be pinned; and what it did not answer."""
+    from optimizer.passes.pin_digests import PinDigests, images
+
+    if PinDigests.name not in options.also | (options.select or frozenset()):
+        return options, ()
+    from optimizer import registry
+    from optimizer.model import Model
+
+    asked = images(Model(file))
+    found, missing = registry.digests(reference for _, reference in asked if reference not in request.digests)
+    request.digests.update(found)
+    wrong = [InputError(name, f"cannot pin {image}: {missing[image]}", file.line(p), 1) for p, image in asked if image in missing]
+    return msgspec.structs.replace(options, digests=dict(request.digests)), tuple(map(str, wrong))
 
 
 def _context_of(path: Path, file: Dockerfile, request: Request, config: Config) -> tuple[Path | None, str]:

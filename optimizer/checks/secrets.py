@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
-from functools import cache
 
 from optimizer.checks.base import Check, Observation, Passes, Tells
+from optimizer.knowledge.secrets import names_secret
 from optimizer.model import Model
 from optimizer.model.copies import is_remote
 
 _PRIVATE_KEYS = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
 _SECRET_FILES = frozenset({".env", ".netrc", ".pypirc", ".git-credentials", ".htpasswd", "credentials.json", "service-account.json"})
 _SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube"})
-
-
-@cache
-def _names() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Names of variables that hold secrets, and words that take it back. Source: BuildKit's check SecretsUsedInArgOrEnv."""
-    words = "apikey|auth|credentials?|key|password|pword|passwd|secret|token"
-    return re.compile(rf"(?:_|^)(?:{words})(?:_|$)", re.I), re.compile(r"(?:_|^)public(?:_|$)", re.I)
 
 
 class SecretInVariable(Check):
@@ -31,7 +23,7 @@ class SecretInVariable(Check):
 
     name = "secret-in-variable"
     rules = ("DL3064", "SecretsUsedInArgOrEnv")
-    reason = "whoever builds must then hand it over another way, as in RUN --mount=type=secret,id=…,env=…"
+    reason = "whoever builds must then hand it over as a secret; --also mount-secrets --unsafe does it for ARG"
     examples = (
         Tells("FROM debian:bookworm\nARG NPM_TOKEN\n", "NPM_TOKEN ends up in the image's history", 2),
         Tells("FROM debian:bookworm\nENV DB_PASSWORD=hunter2\n", "DB_PASSWORD ends up in the image's configuration", 2),
@@ -41,14 +33,13 @@ class SecretInVariable(Check):
 
     def observations(self, model: Model) -> Iterator[Observation]:
         """See ``Check.observations``."""
-        secret, public = _names()
         for position in model.file.positions:
             node = model.file.instruction(position)
             if node.keyword not in ("ARG", "ENV"):
                 continue
             place = "history" if node.keyword == "ARG" else "configuration"
             for pair in node.pairs:
-                if secret.search(pair.name) and not public.search(pair.name):
+                if names_secret(pair.name):
                     yield Observation(f"{pair.name} ends up in the image's {place}", position)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import IgnoreFile, Safety
@@ -12,6 +14,8 @@ from optimizer.syntax import Problem
 
 if TYPE_CHECKING:
     from dockerfile_parse import DockerfileParser
+
+_NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 
 RewriteKey = tuple[str, tuple[int, int], str]
 """What tells a rewrite from the others of a run: the pass's name, first and last line in the source, and the summary."""
@@ -23,6 +27,7 @@ class Options(Struct, frozen=True):
     Args:
         select: Names of the passes and checks to run, None for all.
         ignore: Names of passes and checks to leave out.
+        also: Names of passes to run that run only on request; those in ``select`` need not be here.
         unsafe: Whether changes that rest on an assumption are made.
         target: The stage that is built (``docker build --target``), None for the last.
         runtime: What the final stage shall run on.
@@ -30,10 +35,12 @@ class Options(Struct, frozen=True):
         limit: How many rewrites are made at most, the first ones; None for all.
         tell: Whether ``Result.findings`` is found out.
         rules_off: Rules of hadolint (``DL…``) that are switched off: what they ask for is neither done nor told.
+        digests: What a registry says of images, for ``pin-digests``: reference as written to ``sha256:…``.
     """
 
     select: frozenset[str] | None = None
     ignore: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
     unsafe: bool = False
     target: str | None = None
     runtime: Runtime = Runtime.SLIM
@@ -41,6 +48,7 @@ class Options(Struct, frozen=True):
     limit: int | None = None
     tell: bool = True
     rules_off: frozenset[str] = frozenset()
+    digests: Mapping[str, str] = field(default_factory=lambda: _NO_DIGESTS)
 
 
 class Rewrite(Struct, frozen=True):

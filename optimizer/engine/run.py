@@ -37,7 +37,7 @@ def run(source: str | Dockerfile, context: BuildContext | None, options: Options
     file = parse(source) if isinstance(source, str) else source
     if file.problems:
         return Result(file.text, file.text, problems=file.problems)
-    chosen = [rewriter for rewriter in passes if _wanted(rewriter.name, options)]
+    chosen = [rewriter for rewriter in passes if _wanted(rewriter.name, options, rewriter.on_request)]
     job = _Job(file, context, options)
     for _ in range(MAX_ROUNDS):
         job.refusals.clear()
@@ -58,8 +58,10 @@ def _checks(options: Options) -> list[Check]:
     return [check for check in CHECKS if _wanted(check.name, options)]
 
 
-def _wanted(name: str, options: Options) -> bool:
-    return (options.select is None or name in options.select) and name not in options.ignore
+def _wanted(name: str, options: Options, on_request: bool = False) -> bool:
+    if name in options.ignore:
+        return False
+    return name in options.also or (not on_request if options.select is None else name in options.select)
 
 
 class _Job:
@@ -82,7 +84,7 @@ class _Job:
         """For each pass that had nothing left to do: the facts that it saw, and what it refused."""
 
     def model_of(self, file: Dockerfile) -> Model:
-        return Model(file, self.context, self.options.target, self.options.runtime)
+        return Model(file, self.context, self.options.target, self.options.runtime, self.options.digests)
 
     def exhaust(self, rewriter: Pass) -> bool:
         """Apply one pass until it has nothing left to do; whether it made a change.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
-from optimizer.knowledge.images import BaseImage
+from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.tags import read
 
 
@@ -32,3 +36,42 @@ def ended(image: BaseImage) -> Ended | None:
     if release is not None and image.release in release["ended"]:
         return Ended(f"{release['title']} {image.release}", release["ended"][image.release])
     return None
+
+
+def successor(image: BaseImage) -> str | None:
+    """The reference of the same image on the oldest releases that are supported; None where no such tag is known.
+
+    Program and distribution move, each only where it has ended; variant and everything else of the tag stay.
+    """
+    data = read("end_of_life.toml")
+    tag = image.reference.tag
+    if tag is None or ended(image) is None or image.reference.digest or re.search(r"(?:^|-)\d{8}", tag):
+        return None  # a date is the day of a rebuild of the old release
+    words = [_moved(word, index, image, data) for index, word in enumerate(tag.split("-"))]
+    new = f"{image.text.removesuffix(tag)}{'-'.join(words)}"
+    found = lookup(new)
+    return new if found is not None and found.variant == image.variant and ended(found) is None else None
+
+
+def _moved(word: str, index: int, image: BaseImage, data: Mapping[str, Any]) -> str:
+    """A word of a tag, or what it becomes."""
+    if index == 0 and word == image.version:
+        family = data["families"].get(image.family, {})
+        if any(_is_of(word, version) for version in family.get("ended", ())):
+            return str(family.get("oldest", word))
+        distribution = data["distributions"].get(image.family, {})
+        if image.release in distribution.get("ended", ()):
+            name = distribution["oldest"]
+            return str(read("distributions.toml").get(image.family, {}).get("releases", {}).get(name, name))
+        return word
+    for name, distribution in data["distributions"].items():
+        if word in distribution["ended"]:
+            return str(distribution["oldest"])
+        match = re.fullmatch(rf"{name}(.+)", word)
+        if match is not None and match[1] in distribution["ended"]:
+            return f"{name}{distribution['oldest']}"
+    return word
+
+
+def _is_of(version: str, line: str) -> bool:
+    return version == line or version.startswith(f"{line}.")

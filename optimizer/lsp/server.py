@@ -34,10 +34,10 @@ class DoptServer(LanguageServer):
     def request(self) -> Request:
         """How documents are asked for: the client's settings where there are any, else each one's configuration."""
         folders = [to_fs_path(uri) for uri in self.workspace.folders] or [self.workspace.root_path]
-        names = {key: frozenset(value) for key in ("select", "ignore") if isinstance(value := self.settings.get(key), list)}
+        names = {key: frozenset(value) for key in ("select", "ignore", "also") if isinstance(value := self.settings.get(key), list)}
         unsafe, runtime = self.settings.get("unsafe"), self.settings.get("runtime")
         return Request(
-            write=False, diff=False, select=names.get("select"), ignore=names.get("ignore"),
+            write=False, diff=False, select=names.get("select"), ignore=names.get("ignore"), also=names.get("also"),
             unsafe=unsafe if isinstance(unsafe, bool) else None, target=None, context=None, quiet=True, verbose=False, color="never",
             runtime=runtime if runtime in ("same", "slim", "distroless") else None,
             configs=Configs(), starts=tuple(Path(folder) for folder in folders if folder),

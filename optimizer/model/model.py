@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -68,12 +69,14 @@ class Model(Struct, frozen=True, dict=True):
     """Facts about one Dockerfile in one build context (None when there is no context). Computed when first asked.
 
     ``target`` is the stage that is built, by name or number; None means the last. ``runtime`` is what it shall run on.
+    ``digests`` is what a registry says of images, by reference.
     """
 
     file: Dockerfile
     context: BuildContext | None = None
     target: str | None = None
     runtime: Runtime = Runtime.SLIM
+    digests: Mapping[str, str] | None = None
 
     @cached_property
     def global_state(self) -> State:

@@ -16,13 +16,16 @@ from optimizer.passes.key_value_pairs import KeyValuePairs
 from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintainer
 from optimizer.passes.merge_runs import MergeRuns
 from optimizer.passes.mount_package_caches import MountPackageCaches
+from optimizer.passes.mount_secrets import MountSecrets
 from optimizer.passes.omit_development import OmitDevelopment
 from optimizer.passes.omit_recommended_packages import OmitRecommendedPackages
+from optimizer.passes.pin_digests import PinDigests
 from optimizer.passes.prefer_apt_get import PreferAptGet
 from optimizer.passes.quiet_downloads import QuietDownloads
 from optimizer.passes.remove_sudo import RemoveSudo
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
+from optimizer.passes.replace_ended_bases import ReplaceEndedBases
 from optimizer.passes.skip_login_log import SkipLoginLog
 from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
@@ -35,8 +38,10 @@ PASSES: tuple[Pass, ...] = (
     DropBlankContinuations(),  # before everything that joins and divides lines
     DropOverriddenCommands(),  # before what reads commands: one that is not run is no evidence
     DropRedundantPlatform(),
+    ReplaceEndedBases(),  # before everything that asks what the base image holds
     KeyValuePairs(),
     CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
+    MountSecrets(),  # before what moves and joins RUN
     RemoveSudo(),  # before what reads commands and compares them
     PreferAptGet(),
     AssumeYes(),
@@ -56,7 +61,8 @@ PASSES: tuple[Pass, ...] = (
     QuietDownloads(),
     LabelInsteadOfMaintainer(),
     ExecFormCommands(),  # behind splitting, which may give the command another image
-    InsertUser(),  # last: it reads what the final stage has become
+    InsertUser(),  # behind all that make the final stage: it reads what that has become
+    PinDigests(),  # last: it names the images that are left
 )
 
 __all__ = ["PASSES", "Change", "Fact", "Keeps", "Pass", "Refusal", "Rewrites", "Safety"]

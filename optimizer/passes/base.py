@@ -86,13 +86,14 @@ class Refusal(Struct, frozen=True):
 class Rewrites(Struct, frozen=True):
     """An example in a pass's documentation: a Dockerfile before and after. ``files`` make up its build context.
 
-    ``ignore_file`` is the ignore file's text behind it, for a pass that writes one.
+    ``ignore_file`` is the ignore file's text behind it, for a pass that writes one; ``digests`` what a registry says of images.
     """
 
     before: str
     after: str
     files: tuple[tuple[str, str], ...] = ()
     ignore_file: str | None = None
+    digests: tuple[tuple[str, str], ...] = ()
 
 
 class Keeps(Struct, frozen=True):
@@ -114,6 +115,8 @@ class Pass(ABC):
     """The one name it has: in the command line, the file (with underscores), its fixtures and its page."""
     alters: ClassVar[frozenset[Fact]]
     """The facts it may change; the engine checks after every change that the others are as before."""
+    on_request: ClassVar[bool] = False
+    """Whether it runs only when it is asked for by name."""
     examples: ClassVar[tuple[Rewrites | Keeps, ...]]
     """Samples for the documentation, each of them a test."""
     mends: ClassVar[tuple[str, ...]] = ()

@@ -15,6 +15,7 @@ from optimizer.passes.caches.options import lacks_option, option_unknown, with_o
 from optimizer.passes.caches.readers import RPM, covers, later_reader, names_folder
 from optimizer.passes.runs.continuation import run_style
 from optimizer.passes.runs.purposes import calls_of, fetches_repository
+from optimizer.passes.runs.readable import other_interpreter
 from optimizer.passes.runs.shells import posix_shell, windows
 from optimizer.passes.text import line_end_of
 from optimizer.syntax import Instruction
@@ -240,7 +241,7 @@ def _in_heredoc(node: Instruction, script: Script, command: str) -> Instruction 
     heredoc = node.heredocs[0]
     if len(node.heredocs) != 1 or node.shell_text is None or node.shell_text.text.strip() != _chomped(node).strip():
         return "the RUN's heredoc is not its script"
-    if script.text.startswith("#!") and not re.match(r"#!\s*(/usr)?/bin/(env\s+)?(ba|da|a)?sh\b", script.text):
+    if other_interpreter(script):
         return "the RUN's heredoc is not a shell script"
     first = script.commands[0] if script.commands else None
     strict = first is not None and first.name == "set" and any((a or "").startswith("-") and "e" in (a or "") for a in first.argv[1:])

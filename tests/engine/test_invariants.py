@@ -20,7 +20,7 @@ NODES = st.lists(
 
 
 @given(text=TEXTS, start=st.integers(0, 8), length=st.integers(0, 3), nodes=NODES)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_reads_back_is_parsing_all(text: str, start: int, length: int, nodes: list[Instruction | Comment | Blank]) -> None:
     before = parse(text)
     after = Dockerfile((*before.nodes[:start], *nodes, *before.nodes[start + length :]), before.escape, before.bom)

@@ -25,7 +25,9 @@ def rewrite(rewriter: Pass, source: str, files: tuple[tuple[str, str], ...], fol
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return optimize(source, context=folder if files else None, config=Options(select=frozenset({rewriter.name}), unsafe=unsafe))
+    digests = {name: digest for example in rewriter.examples if isinstance(example, Rewrites) for name, digest in example.digests}
+    options = Options(select=frozenset({rewriter.name}), unsafe=unsafe, digests=digests)
+    return optimize(source, context=folder if files else None, config=options)
 
 
 @each_example

@@ -28,7 +28,7 @@ from optimizer.syntax import encode, parse
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NAMES = frozenset(each.name for each in PASSES)
 FILES = frozenset({"before.Dockerfile", "after.Dockerfile", "after.dockerignore", "case.toml", "context"})
-KEYS = {"why": str, "unsafe": bool, "refusal": str, "select": list, "runtime": str}
+KEYS = {"why": str, "unsafe": bool, "refusal": str, "select": list, "runtime": str, "digests": dict}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Case:
         settings = self.settings
         select = settings.get("select", [self.name] if self.name else None)
         runtime = Runtime(settings.get("runtime", "slim"))
-        options = Options(select=None if select is None else frozenset(select), unsafe=bool(settings.get("unsafe")), runtime=runtime)
+        chosen = None if select is None else frozenset(select)
+        options = Options(select=chosen, unsafe=bool(settings.get("unsafe")), runtime=runtime, digests=settings.get("digests", {}))
         folder = self.folder / "context"
         context = BuildContext.open(folder) if folder.is_dir() else None
         if context is not None and before is not None and before.ignore_file is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -36,7 +37,14 @@ def readable_runs(model: Model, *words: str) -> Iterator[ReadableRun]:
                 continue
             if node.script is None or not node.script.understood or not posix_shell(model.before(position)) or windows(model, position):
                 continue
+            if other_interpreter(node.script):
+                continue
             yield ReadableRun(stage, position, node, node.shell_text, node.script)
+
+
+def other_interpreter(script: Script) -> bool:
+    """Whether the first line of a heredoc gives it to something else than a POSIX shell, whose commands are not these."""
+    return script.text.startswith("#!") and not re.match(r"#!\s*(?:/usr)?/bin/(?:env\s+)?(?:ba|da|a)?sh\b", script.text)
 
 
 def fails_the_run(script: Script, command: Command) -> bool:
