@@ -31,6 +31,7 @@ from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
 from optimizer.passes.start_program import StartProgram
 from optimizer.passes.uniform_keywords import UniformKeywords
+from optimizer.passes.workdir_instead_of_cd import WorkdirInsteadOfCd
 
 PASSES: tuple[Pass, ...] = (
     CompleteDockerignore(),  # first of all: what does not reach the builder is no evidence for the others
@@ -56,6 +57,7 @@ PASSES: tuple[Pass, ...] = (
     MountPackageCaches(),  # behind merging, which joins only what has the same mounts; before cleaning, which passes over them
     CleanPackageCaches(),
     DropAptClean(),  # behind cleaning, which removes the lists beside it
+    WorkdirInsteadOfCd(),  # behind merging, which joins what works in several folders, and cleaning, which must not find it divided
     OmitRecommendedPackages(),  # behind splitting, which asks what was recommended; before sorting, since it may add a package
     SortPackages(),
     QuietDownloads(),

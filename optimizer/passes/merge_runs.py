@@ -14,16 +14,12 @@ from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.passes.runs.continuation import run_style
 from optimizer.passes.runs.leaks import leak
 from optimizer.passes.runs.purposes import Purpose, fetches_index_for, purpose_of
-from optimizer.passes.runs.shells import posix_shell, reads_startup_files, script_of, top_commands, windows
-from optimizer.passes.text import line_end_of
+from optimizer.passes.runs.shells import posix_shell, reads_startup_files, script_of, starts_absolute, top_commands, windows
+from optimizer.passes.text import TOOL_COMMENT, line_end_of
 from optimizer.syntax import Comment, Dockerfile, Instruction
 from optimizer.syntax.nodes import Node
-from optimizer.syntax.shell import Command, Script
+from optimizer.syntax.shell import Script
 
-_PRAGMA = re.compile(
-    r"#\s*(hadolint|dopt|checkov|trivy|tally|dockle|semgrep|nosemgrep|kics|snyk|grype|codacy|shellcheck|droast|sonar|escape|syntax|check|[\w-]+[-:](ignore|disable))\b",
-    re.I,
-)
 _OWN_PRAGMA = re.compile(r"#\s*(dopt:|syntax=|escape=|check=)", re.I)  # the engine heeds the first, the others are about the whole file
 _BANNER = re.compile(r"\s*#[\s#*=~_+-]{7,}$")
 _TIDYING = re.compile(r"clean|remov|delet|tid[iy]|purge|permission|rights|owner|chown|chmod", re.I)
@@ -131,9 +127,9 @@ def _reason(model: Model, group: list[_Part], part: _Part, ships: bool) -> str |
     last = group[-1]
     nodes = model.file.nodes[last.position + 1 : part.position]
     between = [node.text for node in nodes if isinstance(node, Comment)]
-    if any(map(_PRAGMA.search, between)):
+    if any(map(TOOL_COMMENT.search, between)):
         return "the comment between them speaks to a tool about the second one"
-    if len(group) == 1 and any(_PRAGMA.search(t) and not _OWN_PRAGMA.search(t) for t in _comments_above(model.file, last.position)):
+    if len(group) == 1 and any(TOOL_COMMENT.search(t) and not _OWN_PRAGMA.search(t) for t in _comments_above(model.file, last.position)):
         return "the comment above the first speaks to a tool about that one alone"
     if [(f.name, f.value) for f in last.node.flags] != [(f.name, f.value) for f in part.node.flags]:
         return "they have different mounts or flags"
@@ -255,7 +251,7 @@ def _enclosed(group: list[_Part]) -> list[bool]:
     for part in reversed(group):
         moves = any(command.name == "cd" for command, _, _ in top_commands(part.script))
         found.append("||" in part.script.statements[0].operators or (moves and not anywhere))
-        anywhere = _starts_absolute(part.script) and (anywhere or not found[-1])
+        anywhere = starts_absolute(part.script) and (anywhere or not found[-1])
     return found[::-1]
 
 
@@ -268,13 +264,3 @@ def _cut(part: _Part) -> str | None:
     start, end = text.source(0), text.source_end(statement.end)
     tail = part.node.text[end:].strip().strip("\\`").strip()
     return part.node.text[start:end] if tail in ("", ";") else None
-
-
-def _starts_absolute(script: Script) -> bool:
-    """Whether a script begins with ``cd /somewhere &&`` and never goes back, so that it does not matter where it starts."""
-    statement = script.statements[0]
-    command = statement.pipelines[0].commands[0]
-    if not isinstance(command, Command) or command.name != "cd" or len(command.words) != 2 or command.redirects or command.assignments:
-        return False
-    back = any(c.name == "cd" and c.argv[1:2] in ((), ("-",)) for c in script.commands)
-    return (command.words[1].value or "").startswith("/") and set(statement.operators) == {"&&"} and not back

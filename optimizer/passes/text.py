@@ -8,6 +8,11 @@ from msgspec import Struct
 
 from optimizer.syntax import Dockerfile, Instruction
 
+TOOL_COMMENT = re.compile(
+    r"#\s*(hadolint|dopt|checkov|trivy|tally|dockle|semgrep|nosemgrep|kics|snyk|grype|codacy|shellcheck|droast|sonar|escape|syntax|check|[\w-]+[-:](ignore|disable))\b",
+    re.I,
+)
+"""A comment that speaks to a tool about what stands below it, or about the whole file."""
 _CONTINUED = re.compile(r"[\\`][ \t]*\r?\n([ \t]*)(?=[^\s#])")
 
 

@@ -60,7 +60,7 @@ def windows(model: Model, position: int) -> bool:
     reference = (stage.reference or model.file.instruction(stage.position).value).lower()
     if any(word in reference for word in _WINDOWS) or (model.file.escape == "`" and stage.image is None):
         return True
-    first = re.match(r"[^\s;|&]*", model.file.instruction(position).value)
+    first = re.match(r"[^\s;|&]*", model.file.instruction(position).command_text.text)
     return first is not None and first[0].lower() in _WINDOWS_PROGRAMS
 
 
@@ -143,3 +143,13 @@ def loop_variables(text: str) -> frozenset[str]:
 def mentions_variable(text: str, names: frozenset[str]) -> str | None:
     """The first of these variables that shell text expands."""
     return next((n for n in sorted(names) if re.search(rf"\$\{{?{re.escape(n)}\b", text)), None)
+
+
+def starts_absolute(script: Script) -> bool:
+    """Whether a script begins with ``cd /somewhere &&`` and never goes back, so that it does not matter where it starts."""
+    statement = script.statements[0]
+    command = statement.pipelines[0].commands[0]
+    if not isinstance(command, Command) or command.name != "cd" or len(command.words) != 2 or command.redirects or command.assignments:
+        return False
+    back = any(c.name == "cd" and c.argv[1:2] in ((), ("-",)) for c in script.commands)
+    return (command.words[1].value or "").startswith("/") and set(statement.operators) == {"&&"} and not back
