@@ -86,7 +86,9 @@ def _command(model: Model, stage: Stage, position: int, node: Instruction) -> It
         yield Refusal(f"stays in shell form: {reason}", position)
         return
     assumptions = [] if node.keyword == "CMD" else ["nobody gives arguments behind the image's name, which shell form ignores"]
-    if node.keyword == "CMD" and model.last(stage, "ENTRYPOINT") is None and (stage.image is None or stage.image.entrypoint is None):
+    image = stage.image
+    unknown = image is None or (image.entrypoint is None and not image.passes_on)
+    if node.keyword == "CMD" and unknown and model.last(stage, "ENTRYPOINT") is None:
         assumptions.append("the base image has no ENTRYPOINT, or one that starts what it is given")
     if (script := _needs_a_shell(model, stage, words)) is not None:
         assumptions.append(f"{script} is no script, or its first line names its interpreter")
