@@ -53,7 +53,7 @@ def optimize_many(
     Returns:
         A result for each source, in their order; ``Failed`` for one that raised, which stops no other.
 
-    Example:
+    Examples:
         >>> from concurrent.futures import ThreadPoolExecutor
         >>> with ThreadPoolExecutor() as threads:
         ...     [result.text for result in optimize_many(["FROM a as b\\n"], executor=threads)]

@@ -33,7 +33,7 @@ def parse(source: str | bytes) -> Dockerfile:
     Args:
         source: The Dockerfile's text or bytes (any bytes; those that are no UTF-8 are kept).
 
-    Example:
+    Examples:
         >>> tree = parse("FROM alpine\\nRUN a && \\\\\\n  b\\n")
         >>> [tree.instruction(i).keyword for i in tree.positions]
         ['FROM', 'RUN']
