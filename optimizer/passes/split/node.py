@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 
 from optimizer.context.javascript import plug_and_play
 from optimizer.context.javascript_build import build_outputs
@@ -15,6 +16,7 @@ from optimizer.model.application import Application, application_of
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.node_commands import project_install
+from optimizer.passes.split.node_distroless import Bare, bare_runtime
 from optimizer.passes.split.node_needs import leaves_out_development, runs_without_development, system_packages
 from optimizer.passes.split.node_stages import NodeStages
 from optimizer.passes.split.node_steps import Install, Plan, sort_instructions
@@ -61,12 +63,22 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         system = system_packages(model, plan.system, workspace, plan.globals, application, runtime, main.position)
         development = _drops_development(model, plan, main, workspace, application)
     except Refused:
-        if runtime is image and not _has_compilers(model, stage):
+        if runtime is image and not _has_compilers(model, stage) and model.runtime is not Runtime.DISTROLESS:
             return None  # it is small already
         raise
-    if runtime is image and not system.dropped and not (development and plan.builds):
-        return None
-    return NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development).change()
+    gain = runtime is not image or bool(system.dropped) or (development and bool(plan.builds))
+    stages = NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development)
+    if model.runtime is not Runtime.DISTROLESS:
+        return stages.change() if gain else None
+    bare = bare_runtime(model, stage, main.call.ecosystem, application, system)
+    if isinstance(bare, Bare):
+        try:
+            return replace(stages, reference=bare.reference, bare=bare).change()
+        except Refused as refused:
+            bare = str(refused)
+    if not gain:
+        raise Refused(f"the slim image stays, since {bare}", stage.position)
+    return replace(stages, remark=f"not distroless: {bare}").change()
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:

@@ -16,10 +16,13 @@ from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.effects import site_server
 from optimizer.model.start import Started
 from optimizer.passes.base import Change
+from optimizer.passes.split.bare import needs_shell
 from optimizer.passes.split.node_commands import installing, is_global, production_install, project_install
+from optimizer.passes.split.node_distroless import Bare
 from optimizer.passes.split.node_needs import can_leave_out, install_scripts_use
 from optimizer.passes.split.node_steps import Install, Plan, copied_files, installs_apart
 from optimizer.passes.split.shared import (
+    Refused,
     SystemPackages,
     apt_install,
     body_nodes,
@@ -49,6 +52,8 @@ class NodeStages:
         reference: The runtime image as it is written.
         outputs: What the builds write, as paths of the image; None when that is not known.
         development: Whether the program runs without development dependencies, which the install brings.
+        bare: How the program starts on an image of Node alone, None where it runs on one with a shell.
+        remark: More that the split rests on.
     """
 
     model: Model
@@ -61,6 +66,8 @@ class NodeStages:
     reference: str
     outputs: tuple[str, ...] | None
     development: bool
+    bare: Bare | None = None
+    remark: str = ""
 
     def __post_init__(self) -> None:
         self.file = self.model.file
@@ -107,7 +114,11 @@ class NodeStages:
         return application.start.commands if application is not None else ()
 
     def change(self) -> Change:
-        """The change."""
+        """The change.
+
+        Raises:
+            Refused: The image of Node alone lacks a shell that something in the runtime stage needs.
+        """
         model, stage, file, plan = self.model, self.stage, self.file, self.plan
         nodes = self.build_stage()
         source = self.name
@@ -121,7 +132,13 @@ class NodeStages:
             first = plan.system.positions[0] if plan.system.positions and plan.system.positions[0] < plan.first else plan.first
             replaced[first] = [apt_install(model, stage, packages, options), *replaced[first]]
         end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-        nodes += [Blank(file.newline), from_line(model, stage, self.reference, stage.name), *body_nodes(file, stage, end, replaced)]
+        if self.bare is not None:
+            replaced.update(self.bare.started)
+        body = body_nodes(file, stage, end, replaced)
+        reason = needs_shell(model, body) if self.bare is not None else None
+        if reason is not None:
+            raise Refused(reason, stage.position)
+        nodes += [Blank(file.newline), from_line(model, stage, self.reference, stage.name), *body]
         installs = (i.position for i in plan.installs)
         touched = (stage.position, *sorted({*installs, *plan.rest, *plan.system.positions}))
         summary = f"install and build in stages of their own and run on {self.reference}"
@@ -269,6 +286,8 @@ class NodeStages:
             found.append(f"the program needs {quote_names(packages)} when it runs")
         if packages and "--no-install-recommends" in options and "--no-install-recommends" not in self.plan.system.options:
             found.append("they work without the packages that they recommend")
+        if self.bare is not None or self.remark:
+            found.append(self.remark or "it needs no shell, no other program and no file to write")
         return tuple(found)
 
 
