@@ -15,6 +15,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
+from optimizer.passes.split.next_standalone import standalone_server
 from optimizer.passes.split.node_commands import project_install
 from optimizer.passes.split.node_distroless import Bare, bare_runtime
 from optimizer.passes.split.node_needs import leaves_out_development, runs_without_development, system_packages
@@ -66,8 +67,9 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         if runtime is image and not _has_compilers(model, stage) and model.runtime is not Runtime.DISTROLESS:
             return None  # it is small already
         raise
-    gain = runtime is not image or bool(system.dropped) or (development and bool(plan.builds))
-    stages = NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development)
+    server = standalone_server(model, stage, plan, main, workspace, outputs, application)
+    gain = runtime is not image or bool(system.dropped) or (development and bool(plan.builds)) or server is not None
+    stages = NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development, server=server)
     if model.runtime is not Runtime.DISTROLESS:
         return stages.change() if gain else None
     bare = bare_runtime(model, stage, main.call.ecosystem, application, system)
