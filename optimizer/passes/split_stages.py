@@ -31,14 +31,19 @@ def _compiled(model: Model, stage: Stage) -> tuple[Splitter, ...]:
     return (split_native,)
 
 
-def _with_own_python(model: Model, stage: Stage) -> tuple[Splitter, ...]:
-    """The way to split a stage that installs with pip for the distribution's own Python."""
+def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
+    """The ways to split a stage that installs packages for the distribution's own Python or Node."""
     text = "".join(node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN")
-    if "python3" not in text or "pip" not in text:
-        return ()
-    from optimizer.passes.split.python import split_python
+    found: list[Splitter] = []
+    if "python3" in text and "pip" in text:
+        from optimizer.passes.split.python import split_python
 
-    return (split_python,)
+        found.append(split_python)
+    if "nodejs" in text or "npm" in text:
+        from optimizer.passes.split.node import split_node
+
+        found.append(split_node)
+    return tuple(found)
 
 
 def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
@@ -62,7 +67,7 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
             return (split_go,)
         case "debian" | "ubuntu" | "gcc" | "buildpack-deps":
-            return (*_with_own_python(model, stage), *_compiled(model, stage))
+            return (*_interpreted(model, stage), *_compiled(model, stage))
         case "eclipse-temurin" | "openjdk" | "amazoncorretto" | "maven" | "gradle":
             from optimizer.passes.split.java import split_java
 
@@ -83,14 +88,14 @@ class SplitStages(Pass):
     What it does
         Python: installs packages into a virtual environment in a build stage and copies that into the slim image of the same
         Python, with the runtime libraries of the ``-dev`` packages that were installed. Poetry, uv and Pipenv stay in the
-        build stage, and the program starts without them; Debian's own Python is the runtime of what it installed. Node:
-        builds and installs in build stages and copies ``node_modules`` without development dependencies and what the build
-        made into the slim image of the same Node, those of a workspace's members or of a second project (a client beside the
-        server) as well, or the server of its own that Next.js makes. Go: copies the program onto a distroless image, static
-        where no source needs C. C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of
-        the same Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same
-        version. Rust: copies the program onto a distroless or slim image. A runtime stage that only copies from build stages
-        is put on the slim image.
+        build stage, and the program starts without them; Debian's own Python or Node runs what it installed. Node: builds and
+        installs in build stages and copies ``node_modules`` without development dependencies and what the build made into the
+        slim image of the same Node, those of a workspace's members or of a second project (a client beside the server) as
+        well, or the server of its own that Next.js makes. Go: copies the program onto a distroless image, static where no
+        source needs C. C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same
+        Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
+        Rust: copies the program onto a distroless or slim image. A runtime stage that only copies from build stages is put on
+        the slim image.
 
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and
