@@ -1,4 +1,4 @@
-"""Writes the pages of the passes (docs/passes/), of the checks and rules, and the table in README.md out of the code itself.
+"""Writes the pages of passes, checks and rules, the manual page and the table in README.md out of the code itself.
 
 ``python docs/generate.py`` writes them; with ``--check`` it writes nothing and exits with 1 when one is out of date.
 """
@@ -16,9 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that it documents this tree, installed or not
 
 from optimizer.checks import CHECKS  # noqa: E402
+from optimizer.cli import main as dopt  # noqa: E402
 from optimizer.context.folder import BuildContext  # noqa: E402
 from optimizer.engine import Options, run  # noqa: E402
 from optimizer.passes import PASSES, Pass, Rewrites  # noqa: E402
+from optimizer.report.manual import manual  # noqa: E402
 from optimizer.report.page import as_markdown, as_table, check_as_markdown, page_of  # noqa: E402
 
 MARKED = re.compile(r"(<!-- passes -->\n)(.*?)(<!-- /passes -->)", re.DOTALL)
@@ -72,6 +74,7 @@ def generated(root: Path) -> dict[Path, str]:
     files = {folder / f"{each.name}.md": _markdown(each) for each in PASSES}
     files[folder / "index.md"] = INDEX + as_table(pages, "")
     files[root / "docs" / "checks.md"] = "\n".join([CHECKS_HEAD, *map(check_as_markdown, CHECKS)])
+    files[root / "docs" / "dopt.1"] = manual(dopt)
     files[root / "docs" / "rules.md"] = rules_page((ROOT / "docs" / "rules.toml").read_text(encoding="utf-8"))
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.exists() else ""

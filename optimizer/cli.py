@@ -24,23 +24,31 @@ def _names(_context: click.Context, option: click.Parameter, value: tuple[str, .
     return names if value else None
 
 
+def _complete_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from optimizer.checks import CHECKS
+    from optimizer.passes import PASSES
+
+    before, comma, last = incomplete.rpartition(",")
+    names = [*(each.name for each in PASSES), *(each.name for each in CHECKS)]
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+
+
 def _check_pass(name: str, where: str = "") -> None:
     from optimizer.config import unknown_pass
-    from optimizer.session import BadCall
+    from optimizer.request import BadCall
 
     if (wrong := unknown_pass(name)) is not None:
         raise BadCall(f"{where}{wrong}; 'dopt passes' lists them")
 
 
+_NAMES: dict[str, Any] = {"multiple": True, "metavar": "NAMES", "callback": _names, "shell_complete": _complete_names}
 _OPTIONS = (
     click.argument("paths", nargs=-1, metavar="[PATHS|-]", type=click.Path(path_type=Path)),
     click.option("--diff", is_flag=True, help="Print what would change as a diff for 'git apply' in this folder; write nothing."),
     click.option("--unsafe/--no-unsafe", default=None, help="Make changes that rest on an assumption, too."),
-    click.option(
-        "--select", multiple=True, metavar="NAMES", callback=_names, help="Run only these passes and checks, separated by commas."
-    ),
-    click.option("--ignore", multiple=True, metavar="NAMES", callback=_names, help="Leave these passes and checks out."),
-    click.option("--also", multiple=True, metavar="NAMES", callback=_names, help="Run these passes, too, which run only on request."),
+    click.option("--select", **_NAMES, help="Run only these passes and checks, separated by commas."),
+    click.option("--ignore", **_NAMES, help="Leave these passes and checks out."),
+    click.option("--also", **_NAMES, help="Run these passes, too, which run only on request."),
     click.option("--context", type=click.Path(path_type=Path), metavar="DIR", help="The folder that is built (default: found by COPY)."),
     click.option("--target", metavar="STAGE", help="The stage that is built (default: the last)."),
     click.option(
@@ -49,10 +57,17 @@ _OPTIONS = (
         help="What the final stage runs on: its own base, a slim one (default), or one without a shell where nothing needs it.",
     ),
     click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Use this dopt.toml or pyproject.toml."),
+    click.option(
+        "-o", "--output", type=click.Choice(["text", "json", "sarif", "github", "markdown", "html"]), default="text",
+        help="The format in which to say what was found (default: text).",
+    ),
+    click.option("--since", metavar="REF", help="Look only at what has changed since the branch left this commit, in git."),
+    click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes to use (default: as many as pay)."),
+    click.option("--stdin-filename", type=click.Path(path_type=Path), metavar="FILE", help="Where the text of - is taken to lie."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Whether to colour the output."),
     click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong."),
     click.option("-v", "--verbose", is_flag=True, help="Say what was not done, and why."),
-)
+)  # fmt: skip
 
 
 def _with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,7 +101,7 @@ def fix(paths: tuple[Path, ...], config: Path | None, verifying: bool, proof: di
     with stoppable():
         proving = Proving(proof, choices["quiet"])
         code = run(paths, config, write=not choices["diff"], proving=proving, **choices)
-        proving.report(choices["color"], verbose=choices["verbose"])
+        proving.report(choices["color"], verbose=choices["verbose"], to_stderr=choices["output"] != "text")
     sys.exit(code)
 
 
@@ -135,7 +150,7 @@ def passes() -> None:
 
 
 @main.command()
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=_complete_names)
 def explain(name: str) -> None:
     """Print what a pass does, or a check tells, why, when it refuses, and examples."""
     from optimizer.checks import CHECKS
@@ -164,10 +179,24 @@ def checks() -> None:
 @main.command()
 def lsp() -> None:
     """Serve editors: the language server protocol over standard input and output."""
-    from optimizer.session import BadCall
+    from optimizer.request import BadCall
 
     try:
         from optimizer.lsp.server import server
     except ImportError as error:
         raise BadCall(f"editors need the extra 'lsp': pip install 'dockerfile-optimizer[lsp]' ({error})") from error
     server.start_io()
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete commands, options, files and the names of passes.
+
+    In bash: eval "$(dopt completion bash)"; in zsh the same with zsh; in fish: dopt completion fish | source.
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(main, {}, "dopt", "_DOPT_COMPLETE").source())

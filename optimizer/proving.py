@@ -77,7 +77,7 @@ class Proving:
     """
 
     def __init__(self, choices: dict[str, Any], quiet: bool = False) -> None:
-        from optimizer.session import BadCall
+        from optimizer.request import BadCall
         from optimizer.verify import NoEngine, find_engine
 
         self.choices = choices
@@ -128,13 +128,16 @@ class Proving:
         self.done.append(Checked(name, verdict, diff=diff))
         return verdict.proved
 
-    def report(self, color: str, *, verbose: bool) -> None:
-        """Print the tables, and write the files that were asked for. BadCall when one cannot be written."""
+    def report(self, color: str, *, verbose: bool, to_stderr: bool = False) -> None:
+        """Print the tables, and write the files that were asked for. BadCall when one cannot be written.
+
+        ``to_stderr`` is True where standard output belongs to something else.
+        """
         from optimizer.report.proof import proof_lines, proof_values
         from optimizer.report.style import Paint, wants_color
 
         json_file, html_file = self.choices["json_file"], self.choices["html_file"]
-        to_stderr = json_file == Path("-")
+        to_stderr = to_stderr or json_file == Path("-")
         paint = Paint(wants_color(color, sys.stderr if to_stderr else sys.stdout, os.environ))
         for checked in self.done if not self.quiet else ():
             for line in proof_lines(checked, paint, verbose=verbose):
@@ -168,7 +171,7 @@ class Proving:
     @contextmanager
     def _errors(self, name: str) -> Iterator[None]:
         from optimizer.files import InputError
-        from optimizer.session import BadCall
+        from optimizer.request import BadCall
         from optimizer.verify import CannotTell, NoEngine
         from optimizer.verify.errors import TimeLimit
 
@@ -198,7 +201,7 @@ def verify(before: Path, after: Path, context: Path | None, target: str | None, 
     """
     from optimizer.context.folder import BuildContext, ContextError
     from optimizer.files import InputError, context_folder, context_sources, read, search_limit
-    from optimizer.session import BadCall
+    from optimizer.request import BadCall
     from optimizer.syntax import decode, parse
     from optimizer.verify import Source
 
@@ -224,7 +227,7 @@ def verify(before: Path, after: Path, context: Path | None, target: str | None, 
 
 
 def _write(path: Path, text: str) -> None:
-    from optimizer.session import BadCall
+    from optimizer.request import BadCall
 
     data = text.encode("utf-8", "surrogateescape")
     if path == Path("-"):

@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
+
+class Edit(Struct, frozen=True):
+    """The characters from ``start`` to before ``end`` of a text become ``text``."""
+
+    start: int
+    end: int
+    text: str
+
+
+def edits_between(source: str, text: str) -> tuple[Edit, ...]:
+    """Edits of whole lines that turn one text into another, in order; lines in common are not touched."""
+    from difflib import SequenceMatcher
+    from itertools import accumulate
+
+    old, new = _lines(source), _lines(text)
+    starts = [0, *accumulate(map(len, old))]
+    opcodes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return tuple(Edit(starts[a], starts[b], "".join(new[c:d])) for tag, a, b, c, d in opcodes if tag != "equal")
+
 
 def unified_diff(source: str, text: str, path: str, *, created: bool = False) -> str:
     """A unified diff between two texts, empty when they are equal.

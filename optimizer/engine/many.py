@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -16,6 +18,8 @@ from optimizer.engine.result import Options, Result
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
+T = TypeVar("T")
+R = TypeVar("R")
 CHUNK = 16  # Dockerfiles that are handed over at a time: one takes a few milliseconds, about what handing over costs
 AHEAD = 64  # chunks that are under way before results are waited for, so that a long row of sources is not held in memory
 
@@ -59,34 +63,32 @@ def optimize_many(
         ...     [result.text for result in optimize_many(["FROM a as b\\n"], executor=threads)]
         ['FROM a AS b\\n']
     """
+    items = (source if isinstance(source, Item) else Item(source) for source in sources)
+    work = partial(_optimize_chunk, config=config)
     if executor is not None:
-        yield from _in_order(sources, executor, config)
+        yield from ordered(executor, work, items)
         return
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        yield from _in_order(sources, pool, config)
+    with ProcessPoolExecutor(cores()) as pool:
+        yield from ordered(pool, work, items)
 
 
-def _in_order(sources: Iterable[str | bytes | Item], executor: Executor, config: Options | None) -> Iterator[Result | Failed]:
-    waiting: deque[Future[list[Result | Failed]]] = deque()
-    for chunk in _chunks(sources):
-        waiting.append(executor.submit(_optimize_chunk, chunk, config))
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ordered(executor: Executor, work: Callable[[list[T]], list[R]], items: Iterable[T]) -> Iterator[R]:
+    """What ``work`` makes of items, in their order; it is given ``CHUNK`` of them at a time, and few are held in memory."""
+    waiting: deque[Future[list[R]]] = deque()
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        waiting.append(executor.submit(work, chunk))
         if len(waiting) >= AHEAD:
             yield from waiting.popleft().result()
     while waiting:
         yield from waiting.popleft().result()
-
-
-def _chunks(sources: Iterable[str | bytes | Item]) -> Iterator[list[Item]]:
-    chunk: list[Item] = []
-    for source in sources:
-        chunk.append(source if isinstance(source, Item) else Item(source))
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _optimize_chunk(chunk: list[Item], config: Options | None) -> list[Result | Failed]:

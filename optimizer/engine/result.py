@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -15,8 +14,8 @@ from optimizer.syntax import Problem
 if TYPE_CHECKING:
     from dockerfile_parse import DockerfileParser
 
-_NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
-
+Lines = tuple[int, int]
+"""First and last line, from 1. The span between lines n and n + 1 is ``(n + 1, n)``."""
 RewriteKey = tuple[str, tuple[int, int], str]
 """What tells a rewrite from the others of a run: the pass's name, first and last line in the source, and the summary."""
 
@@ -34,6 +33,7 @@ class Options(Struct, frozen=True):
         drop: Rewrites that are not made, by ``Rewrite.key``.
         limit: How many rewrites are made at most, the first ones; None for all.
         tell: Whether ``Result.findings`` is found out.
+        changed: The lines of the source that count: what touches none of them is neither done nor told. None for all.
         rules_off: Rules of hadolint (``DL…``) that are switched off: what they ask for is neither done nor told.
         digests: What a registry says of images, for ``pin-digests``: reference as written to ``sha256:…``.
     """
@@ -48,7 +48,8 @@ class Options(Struct, frozen=True):
     limit: int | None = None
     tell: bool = True
     rules_off: frozenset[str] = frozenset()
-    digests: Mapping[str, str] = field(default_factory=lambda: _NO_DIGESTS)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    changed: tuple[Lines, ...] | None = None
 
 
 class Rewrite(Struct, frozen=True):

@@ -116,6 +116,8 @@ class _Job:
         if self.options.limit is not None and len(self.rewrites) >= self.options.limit:
             return False
         for found in rewriter.changes(self.model):
+            if not self.counts((found.position,) if isinstance(found, Refusal) else found.touched):
+                continue
             if isinstance(found, Refusal):
                 refusals.append(Refused(rewriter.name, found.reason, self.lines((found.position,))[0]))
                 continue
@@ -173,6 +175,19 @@ class _Job:
             return (1, 1)
         return self.original.line(min(origins)), self.original.last_line(max(origins))
 
+    def counts(self, positions: tuple[int, ...]) -> bool:
+        """Whether the nodes at these indices have to do with a line that counts.
+
+        They came from it, or lines went from between what they came from.
+        """
+        if self.options.changed is None:
+            return True
+        hull = self.lines(positions)
+        parts = [(self.original.line(o), self.original.last_line(o)) for p in positions for o in self.origins[p]]
+        return any(
+            start <= last and first <= end for first, last in self.options.changed for start, end in (parts if first <= last else [hull])
+        )
+
     def ignored(self, name: str, rules: Sequence[str], touched: tuple[int, ...]) -> str | None:
         """Why a change or finding is ignored, None when nothing keeps it."""
         return why_ignored(self.file, name, rules, touched, self.options.rules_off)
@@ -182,13 +197,17 @@ class _Job:
         found = []
         for check in checks:
             try:
-                seen = [each for each in check.observations(self.model) if self.ignored(check.name, check.rules, (each.position,)) is None]
+                seen = [each for each in check.observations(self.model) if self.tells(check, each.position)]
             except Exception as error:  # whatever a check does, what was rewritten must not be lost
                 self.faults.append(Refused(check.name, f"stopped: it raised {type(error).__name__}: {error}", 1, fault=True))
                 continue
             reason = self.reason(check)
             found += [Finding(check.name, each.message, self.lines((each.position,))[0], reason, check.rules) for each in seen]
         return tuple(sorted(dict.fromkeys(found), key=lambda each: each.line))
+
+    def tells(self, check: Check, position: int) -> bool:
+        """Whether what a check says of the node at an index is told."""
+        return self.counts((position,)) and self.ignored(check.name, check.rules, (position,)) is None
 
     def reason(self, check: Check) -> str:
         """Why what a check tells is not mended."""

@@ -15,17 +15,17 @@ from lsprotocol.types import (
     WorkspaceEdit,
 )
 from msgspec import Struct
-from msgspec.structs import replace
 
 import optimizer
 from optimizer.engine import Options, Result, Rewrite
+from optimizer.engine.single import alone
 from optimizer.lsp.positions import edits_between, lines_range
+from optimizer.outcome import Outcome, outcome_of
 from optimizer.passes.base import IgnoreFile
-from optimizer.session import Outcome, Request, outcome_of
+from optimizer.request import Request
 from optimizer.syntax import encode, parse
 
 SOURCE = "dopt"
-_TRIES = 8  # rewrites of the same pass that may come forward one after the other when another is left out
 
 
 class Document(Struct, frozen=True):
@@ -63,7 +63,7 @@ def diagnostics_of(document: Document) -> list[Diagnostic]:
     if problems:
         return [_diagnostic(lines_range(text, p.line, p.line), p.message, DiagnosticSeverity.Error, "syntax") for p in problems]
     if document.result is None:
-        return [_diagnostic(lines_range(text, 1, 1), error, DiagnosticSeverity.Warning, "dopt") for error in document.outcome.errors]
+        return [_diagnostic(lines_range(text, 1, 1), str(error), DiagnosticSeverity.Warning, "dopt") for error in document.outcome.errors]
     kind = DiagnosticSeverity.Information
     rewrites = [_diagnostic(lines_range(text, *each.lines), each.summary, kind, each.pass_name) for each in document.result.rewrites]
     return rewrites + [_diagnostic(lines_range(text, f.line, f.line), f.message, kind, f.check) for f in document.result.findings]
@@ -87,15 +87,9 @@ def fix_all(document: Document) -> WorkspaceEdit | None:
 
 def fix_one(document: Document, rewrite: Rewrite) -> WorkspaceEdit | None:
     """One rewrite by itself; None where it is possible only behind another."""
-    options = document.request.options(document.request.config_of(document.path))
-    drop = frozenset[tuple[str, tuple[int, int], str]]()
-    for _ in range(_TRIES):
-        result = _rewritten(document, replace(options, select=frozenset({rewrite.pass_name}), drop=drop))
-        others = frozenset(each.key for each in result.rewrites) - {rewrite.key}
-        if not others:
-            return _edit(document, result) if result.rewrites else None
-        drop |= others
-    return None
+    options = document.request.options(document.path)
+    result = alone(rewrite, lambda each: _rewritten(document, each), options)
+    return None if result is None else _edit(document, result)
 
 
 def _rewritten(document: Document, options: Options) -> Result:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from itertools import accumulate
 
 from lsprotocol.types import Position, Range, TextEdit
+
+from optimizer.engine import diff
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -34,11 +35,7 @@ def lines_range(text: str, first: int, last: int) -> Range:
 
 def edits_between(before: str, after: str) -> list[TextEdit]:
     """Edits of whole lines that turn one text into another; lines in common are not touched."""
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    starts = [0, *accumulate(map(len, old))]
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
     return [
-        TextEdit(Range(position_at(before, starts[a]), position_at(before, starts[b])), "".join(new[c:d]))
-        for tag, a, b, c, d in matcher.get_opcodes()
-        if tag != "equal"
+        TextEdit(Range(position_at(before, edit.start), position_at(before, edit.end)), edit.text)
+        for edit in diff.edits_between(before, after)
     ]

@@ -14,7 +14,7 @@ from pygls.uris import to_fs_path
 from optimizer import __version__
 from optimizer.config import Configs
 from optimizer.lsp.documents import Document, diagnostics_of, fix_all, fix_one, format_edits, hover_text, read_document, rewrites_at
-from optimizer.session import Request
+from optimizer.request import Request
 
 PATIENCE = 3  # seconds that a client has to answer what its settings are
 PAUSE = 0.2  # seconds of silence before a text that is being typed is looked at

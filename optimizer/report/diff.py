@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from optimizer.report.style import Paint
@@ -11,6 +13,11 @@ from optimizer.report.style import Paint
 def colored(text: str, paint: Paint) -> str:
     """A unified diff with added lines green, removed ones red, places cyan and what stands before the first place bold."""
     return "".join(_colored(text, paint)) if paint.enabled else text
+
+
+def git_path(path: str | Path) -> str:
+    """A file as a diff for ``git apply`` in this folder names it: links followed, relative, with forward slashes."""
+    return os.path.relpath(os.path.realpath(path)).replace(os.sep, "/")
 
 
 def _colored(text: str, paint: Paint) -> Iterator[str]:

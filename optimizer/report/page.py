@@ -87,11 +87,11 @@ def as_markdown(page: Page, rewritten: Callable[[Rewrites], tuple[str, bool]]) -
         text, unsafe = rewritten(example)
         parts += _context(example.files)
         parts.append("With `--unsafe`:" if unsafe else "")
-        parts.append(_fence("diff", _made(example, text)))
+        parts.append(fence("diff", _made(example, text)))
     if left:
         parts.append("## What it leaves alone")
     for each in left:
-        parts += [f"Because {each.because}:", *_context(each.files), _fence("dockerfile", each.source)]
+        parts += [f"Because {each.because}:", *_context(each.files), fence("dockerfile", each.source)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -118,7 +118,7 @@ def check_as_markdown(check: Check) -> str:
         parts.append(f"Known elsewhere as {', '.join(check.rules)}.")
     for example in check.examples:
         said = f"Line {example.line}: {example.message}" if isinstance(example, Tells) else f"Silent, because {example.because}"
-        parts += [f"{said}:", *_context(example.files), _fence("dockerfile", example.source)]
+        parts += [f"{said}:", *_context(example.files), fence("dockerfile", example.source)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -154,12 +154,14 @@ def whole_diff(before: str, after: str) -> str:
 def _context(files: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, content in files:
         yield f"`{name}` in the build context:"
-        yield _fence("", content)
+        yield fence("", content)
 
 
-def _fence(language: str, text: str) -> str:
+def fence(language: str, text: str) -> str:
+    """Text as a block of code in Markdown, between fences longer than any in it."""
     body = text if text.endswith("\n") else text + "\n"
-    return f"```{language}\n{body}```"
+    marks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{marks}{language}\n{body}{marks}"
 
 
 def _cell(text: str) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from optimizer.engine import Rewrite
 from optimizer.report.style import Paint
+from optimizer.report.summary import place
 from optimizer.verify.bisect import Dropped
 from optimizer.verify.verdict import Difference, Figures, Verdict
 
@@ -86,9 +87,7 @@ def proof_lines(checked: Checked, paint: Paint, *, verbose: bool = False) -> Ite
 
 def dropped_line(dropped: Dropped) -> str:
     """Which rewrite was left out, and why."""
-    first, last = dropped.rewrite.lines
-    place = f"line {first}" if first == last else f"lines {first}-{last}"
-    return f"{dropped.rewrite.pass_name}, {place}: {dropped.rewrite.summary}: {dropped.reason}"
+    return f"{dropped.rewrite.pass_name}, {place(dropped.rewrite)}: {dropped.rewrite.summary}: {dropped.reason}"
 
 
 def _verdict(verdict: Verdict, paint: Paint, *, verbose: bool) -> Iterator[str]:

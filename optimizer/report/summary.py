@@ -63,6 +63,23 @@ def _lines(rewrite: Rewrite) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
+def place(rewrite: Rewrite) -> str:
+    """Where a rewrite was made, in words."""
+    first, last = rewrite.lines
+    return f"line {first}" if first == last else f"lines {first}-{last}"
+
+
+def reasons(rewrite: Rewrite) -> tuple[str, ...]:
+    """What must hold for an unsafe rewrite, and its evidence, one fact an item."""
+    return (*([f"Only if {rewrite.assumption}"] if rewrite.assumption else []), *rewrite.evidence)
+
+
+def refused_line(refused: Refused) -> str:
+    """Why a rewrite was not made, as a sentence."""
+    said = "Defect of dopt, please report" if refused.fault else "Not done"
+    return f"{said}: {refused.reason}{' (--unsafe does it)' if refused.available else ''}"
+
+
 class Totals(Struct):
     """Counts over all files: files rewritten, rewrites, refusals, those of them that ``--unsafe`` would do, and findings."""
 
@@ -85,15 +102,22 @@ class Totals(Struct):
     def line(self, *, written: bool, verbose: bool) -> str:
         """The counts as a line. ``written``: whether files were rewritten, or only would be."""
         done = "rewritten" if written else "would be rewritten"
-        parts = [f"{_count(self.changed, 'file')} of {self.files} {done}, {_count(self.rewrites, 'rewrite')}"]
+        parts = [f"{counted(self.changed, 'file')} of {self.files} {done}, {counted(self.rewrites, 'rewrite')}"]
         if self.refusals:
-            parts.append(_count(self.refusals, "refusal") + ("" if verbose else " (-v says why)"))
+            parts.append(counted(self.refusals, "refusal") + ("" if verbose else " (-v says why)"))
         if self.available:
             parts.append(f"--unsafe does {self.available} more")
         if self.findings:
-            parts.append(f"{_count(self.findings, 'finding')} to mend by hand")
+            parts.append(f"{counted(self.findings, 'finding')} to mend by hand")
         return "; ".join(parts)
 
 
-def _count(number: int, noun: str) -> str:
+def finding_lines(finding: Finding) -> tuple[str, str]:
+    """What is wrong and stays, and why."""
+    rules = f" ({', '.join(finding.rules)})" if finding.rules else ""
+    return f"{finding.message}{rules}", f"Not mended: {finding.reason}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

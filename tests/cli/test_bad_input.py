@@ -100,7 +100,7 @@ def test_a_crash_is_a_line_and_the_file_stays(dopt, put, monkeypatch, arguments,
     monkeypatch.setattr(optimizer, "optimize", optimize)
     result = dopt("fix", *arguments)
     assert result.exit_code == 2
-    assert result.stderr.startswith("a/Dockerfile: internal error in session.py:")
+    assert result.stderr.startswith("a/Dockerfile: internal error in outcome.py:")
     assert "please report: KeyError: 'an accident" in result.stderr.splitlines()[0]
     assert len(result.stderr.splitlines()) >= lines
     assert ("Traceback" in result.stderr) == bool(arguments)

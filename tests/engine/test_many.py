@@ -28,6 +28,11 @@ def test_results_are_those_of_optimize(executor: Executor | None) -> None:
     assert found == [optimize(text) for text in TEXTS]
 
 
+def test_options_reach_other_processes(executor: Executor | None) -> None:
+    options = Options(ignore=frozenset({"merge-runs"}))
+    assert [each.text for each in optimize_many(TEXTS, executor=executor, config=options) if isinstance(each, Result)] == TEXTS
+
+
 def test_options_and_contexts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a\n")
     source = b"FROM debian:bookworm\nADD a.txt /\nRUN mkdir /a\nRUN mkdir /b\n"

@@ -194,10 +194,10 @@ def test_the_open_corpus_reads_the_same(corpus: list[Path], tmp_path: Path) -> N
     from optimizer.cli import main
     from optimizer.config import Configs
     from optimizer.lsp.documents import format_edits, read_document
-    from optimizer.session import Request
+    from optimizer.request import Request
 
     request = Request(
-        write=False, diff=False, select=None, ignore=None, unsafe=None, target=None, runtime=None, context=None, quiet=True,
+        write=False, diff=False, select=None, ignore=None, also=None, unsafe=None, target=None, runtime=None, context=None, quiet=True,
         verbose=False, color="never", configs=Configs(), starts=(tmp_path,),
     )  # fmt: skip
     told: dict[Path, str] = {}
