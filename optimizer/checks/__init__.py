@@ -5,7 +5,14 @@ from optimizer.checks.base_images import EndOfLifeBase, FixedPlatform, UnpinnedB
 from optimizer.checks.commands import NoHealthcheck, RunsAsRoot
 from optimizer.checks.copies import IgnoredSource
 from optimizer.checks.ports import ExposedPort
-from optimizer.checks.runs import InsecureDownload, PointlessCommand, ReplacedShell, UnpinnedPackages, UpgradedDistribution
+from optimizer.checks.runs import (
+    InsecureDownload,
+    PointlessCommand,
+    ReplacedShell,
+    UnpinnedPackages,
+    UnverifiedDownload,
+    UpgradedDistribution,
+)
 from optimizer.checks.secrets import SecretFile, SecretInVariable
 from optimizer.checks.stages import DuplicateStageName, ReservedStageName, WholeFilesystem
 from optimizer.checks.variables import SelfReferringEnv, UndefinedInFrom, UndefinedVariable
@@ -13,7 +20,7 @@ from optimizer.checks.variables import SelfReferringEnv, UndefinedInFrom, Undefi
 CHECKS: tuple[Check, ...] = (
     UnpinnedBase(), EndOfLifeBase(), FixedPlatform(), DuplicateStageName(), ReservedStageName(), UndefinedInFrom(),
     UndefinedVariable(), SelfReferringEnv(), SecretInVariable(), SecretFile(), IgnoredSource(), WholeFilesystem(),
-    UnpinnedPackages(), UpgradedDistribution(), InsecureDownload(), PointlessCommand(), ReplacedShell(),
+    UnpinnedPackages(), UpgradedDistribution(), InsecureDownload(), UnverifiedDownload(), PointlessCommand(), ReplacedShell(),
     ExposedPort(), NoHealthcheck(), RunsAsRoot(),
 )  # fmt: skip
 

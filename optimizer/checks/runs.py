@@ -174,6 +174,31 @@ class InsecureDownload(Check):
         yield from sorted(found, key=lambda each: each.position)
 
 
+class UnverifiedDownload(Check):
+    """ADD downloads something and looks at no checksum.
+
+    What the address holds tomorrow may be another thing, and the build takes it.
+    """
+
+    name = "unverified-download"
+    reason = "the checksum of what was meant is known to its author; ADD --checksum=sha256:… takes it"
+    examples = (
+        Tells("FROM debian:bookworm\nADD https://example.org/a.tar.gz /\n", "https://example.org/a.tar.gz may be another tomorrow", 2),
+        Passes(f"FROM debian:bookworm\nADD --checksum=sha256:{'0' * 64} https://example.org/a /\n", because="a checksum is looked at"),
+        Passes("FROM debian:bookworm\nADD https://github.com/a/b.git#v1 /\n", because="git has its own"),
+    )
+
+    def observations(self, model: Model) -> Iterator[Observation]:
+        """See ``Check.observations``."""
+        for position in model.file.positions:
+            node = model.file.instruction(position)
+            if node.keyword != "ADD" or node.flag("checksum") is not None:
+                continue
+            for word in node.words[:-1]:
+                if word.startswith("https://") and not word.partition("#")[0].endswith(".git"):
+                    yield Observation(f"{word} may be another tomorrow", position)
+
+
 def _added(model: Model) -> Iterator[tuple[int, str]]:
     for position in model.file.positions:
         node = model.file.instruction(position)
