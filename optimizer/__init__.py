@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from optimizer.engine import Finding, Options, Refused, Result, Rewrite
-from optimizer.engine.many import optimize_many
+from optimizer.engine.many import Failed, Item, optimize_many
 from optimizer.engine.optimize import optimize
 from optimizer.model.runtime import Runtime
 from optimizer.passes import PASSES, Safety
@@ -21,7 +21,9 @@ __version__ = "0.1.0"
 __all__ = [
     "PASSES",
     "Dockerfile",
+    "Failed",
     "Finding",
+    "Item",
     "Options",
     "Problem",
     "Refused",
