@@ -38,7 +38,8 @@ def processes_for(files: tuple[Path, ...], request: Request) -> int:
 def outcomes_in_processes(files: tuple[Path, ...], request: Request, processes: int) -> Iterator[Outcome]:
     """What comes of each file, in order, and the same as if they were done one after the other.
 
-    Two Dockerfiles may share an ignore file: one that was read while another had yet to change it is done again.
+    Two Dockerfiles may share an ignore file: one that was read while another had yet to change it is done again. Where the system
+    lets no processes share anything (no ``/dev/shm``), they are done one after the other.
 
     Raises:
         BadCall: A process ended, for want of memory perhaps.
@@ -46,8 +47,13 @@ def outcomes_in_processes(files: tuple[Path, ...], request: Request, processes: 
     from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
+    try:
+        pool = ProcessPoolExecutor(processes, initializer=_start, initargs=(request,))
+    except (ImportError, NotImplementedError, OSError):
+        yield from (written(outcome_at(path, request), request) for path in files)
+        return
     writing: deque[Future[Outcome]] = deque()
-    with ProcessPoolExecutor(processes, initializer=_start, initargs=(request,)) as pool, ThreadPoolExecutor() as writers:
+    with ThreadPoolExecutor() as writers:
         try:
             for path, outcome in zip(files, ordered(pool, _outcomes, files), strict=True):
                 if outcome.ignores in request.ignore_files:
@@ -64,7 +70,7 @@ def outcomes_in_processes(files: tuple[Path, ...], request: Request, processes: 
         except BrokenProcessPool as error:
             raise BadCall("a process ended before its time, for want of memory perhaps; --jobs 1 needs less") from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _outcomes(paths: list[Path]) -> list[Outcome]:

@@ -14,13 +14,14 @@ from optimizer.engine import Options
 from optimizer.files import InputError, search_limit
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import IgnoreFile
-from optimizer.report.formats import TEXT
 
 if TYPE_CHECKING:
     from optimizer.engine.result import Lines
     from optimizer.proving import Proving
 
 STANDARD_INPUT = Path("-")
+TEXT = "text"
+"""The format for the terminal; the others are ``report.formats.FORMATS``."""
 
 
 class BadCall(click.ClickException):
@@ -33,7 +34,7 @@ class Request(Struct, frozen=True):
     """What the command line asks for; None where it leaves it to the configuration.
 
     ``write`` is whether files are rewritten, ``diff`` whether diffs are printed, ``proving`` proves each result by building,
-    ``tell`` whether findings are told, ``output`` is one of ``report.formats.FORMATS``, ``stdin_filename`` where the text of
+    ``tell`` whether findings are told, ``output`` is the format, ``stdin_filename`` where the text of
     standard input is taken to lie, ``jobs`` how many processes may work at a time, None for as many as pay, ``changed`` the
     files that count and in each of them the lines, None for all of both.
     """

@@ -18,12 +18,12 @@ from optimizer.engine.diff import unified_diff
 from optimizer.files import InputError, find_dockerfiles
 from optimizer.outcome import Outcome, outcome_at, singles, written
 from optimizer.report import Paint, Totals, colored, describe, git_path, wants_color
-from optimizer.report.formats import TEXT, Entry, Report, rendered
-from optimizer.request import STANDARD_INPUT, BadCall, Request
+from optimizer.request import STANDARD_INPUT, TEXT, BadCall, Request
 from optimizer.syntax import encode
 
 if TYPE_CHECKING:
     from optimizer.engine.result import Lines
+    from optimizer.report.formats import Entry
 
 BAR_FROM = 20  # files; fewer are done before a bar could be read
 
@@ -66,7 +66,7 @@ def run(
     for error in wrong:
         _complain(error, said)
     piped = files == (STANDARD_INPUT,) and not checking and not request.diff  # what comes out is the Dockerfile itself
-    totals, entries = Totals(), list[Entry]()
+    totals, entries = Totals(), list["Entry"]()
     for outcome in _outcomes(files, request):
         for error in outcome.errors:
             _complain(error, said)
@@ -83,6 +83,8 @@ def run(
     if since is not None and not files:
         summary = f"no Dockerfile has changed since {since}"
     if request.output != TEXT:
+        from optimizer.report.formats import Report, rendered
+
         report = Report(tuple(entries), tuple(said.values()), write, request.verbose, summary)
         _print(encode(rendered(report, request.output)), err=piped)
     elif summary and not request.quiet:
@@ -108,13 +110,12 @@ def _given_config(path: Path | None) -> Config | None:
 
 
 def _outcomes(files: tuple[Path, ...], request: Request) -> Iterator[Outcome]:
-    from optimizer.pool import outcomes_in_processes, processes_for
+    found: Iterator[Outcome] = (written(outcome_at(path, request), request) for path in files)
+    if len(files) > 1:
+        from optimizer.pool import outcomes_in_processes, processes_for
 
-    processes = processes_for(files, request)
-    if processes > 1:
-        found = outcomes_in_processes(files, request, processes)
-    else:
-        found = (written(outcome_at(path, request), request) for path in files)
+        processes = processes_for(files, request)
+        found = outcomes_in_processes(files, request, processes) if processes > 1 else found
     if len(files) > BAR_FROM and sys.stderr.isatty() and not request.quiet:
         with click.progressbar(found, length=len(files), label="dopt", file=sys.stderr) as bar:
             yield from list(bar)
@@ -132,6 +133,8 @@ def _changed(ref: str, files: tuple[Path, ...]) -> dict[Path, tuple[Lines, ...] 
 
 
 def _entry(outcome: Outcome, result: Result, request: Request) -> Entry:
+    from optimizer.report.formats import Entry
+
     ignored = result.ignore_file
     ignore_path = "" if ignored is None or outcome.folder is None else git_path(outcome.folder / ignored.path)
     return Entry(outcome.name, result, outcome.note, ignore_path, lambda: singles(outcome, result, request))

@@ -66,7 +66,7 @@ def manual(command: click.Group) -> str:
 def _command(name: str, command: click.Command) -> Iterator[str]:
     context = click.Context(command, info_name=command.name)
     arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
-    usage = " ".join(parameter.make_metavar(context) for parameter in arguments)
+    usage = " ".join(parameter.metavar or str(parameter.name).upper() for parameter in arguments)
     yield f'.SS "{_escaped(f"{name} {command.name} {usage}".strip())}"'
     paragraphs = re.split(r"\n\s*\n", (command.help or "").strip())
     for number, paragraph in enumerate(paragraphs):
@@ -87,7 +87,7 @@ def _summary(command: click.Command) -> str:
 
 def _filled(text: str) -> list[str]:
     """Text in lines short enough for those who read the source."""
-    return [_escaped(line) for line in textwrap.wrap(text, 70, break_long_words=False, break_on_hyphens=False)]
+    return [_escaped(line) for line in textwrap.wrap(" ".join(text.split()), 70, break_long_words=False, break_on_hyphens=False)]
 
 
 def _escaped(text: str) -> str:

@@ -43,11 +43,40 @@ def test_it_is_as_from_one_process(many, folder, dopt_process, arguments):
             assert (folder / "q" / file.relative_to(folder / "p")).read_bytes() == file.read_bytes()
 
 
+def test_where_no_processes_can_be_had_one_does_it(put, dopt, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", fail)
+    files = [put(f"{number:03}/Dockerfile", CHANGES.format(number)) for number in range(2 * CHUNK)]
+    assert dopt("fix", "--jobs", "2").exit_code == 0
+    assert all("&& mkdir /b" in file.read_text() for file in files)
+
+
+def test_a_process_that_dies_is_one_line(put, dopt, monkeypatch):
+    def die(path, _request):
+        os._exit(9)
+
+    monkeypatch.setattr("optimizer.pool.outcome_at", die)
+    file = put("000/Dockerfile", CHANGES.format(0))
+    for number in range(1, 2 * CHUNK):
+        put(f"{number:03}/Dockerfile", CHANGES.format(number))
+    result = dopt("fix", "--jobs", "2")
+    said = "Error: a process ended before its time, for want of memory perhaps; --jobs 1 needs less\n"
+    assert (result.exit_code, result.stderr) == (2, said)
+    assert file.read_text() == CHANGES.format(0)
+
+
 def test_stopped_it_leaves_no_process_and_no_half_file(put, folder):
     files = [put(f"{number:04}/Dockerfile", CHANGES.format(number)) for number in range(1500)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-m", "optimizer", "fix", "--jobs", "2"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def heed():  # also where the tests run in the background, in which interrupts are ignored
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed)
     assert process.stdout is not None
     process.stdout.read(1)
     os.killpg(process.pid, signal.SIGINT)

@@ -10,7 +10,8 @@ HEAVY = (
     "csv", "dataclasses", "dockerfile_parse", "e2b_dockerfile_utils", "json", "libcst", "logging", "packaging", "subprocess",
     "tree_sitter_javascript", "tree_sitter_typescript", "unidiff", "urllib.request", "xml.etree", "yaml",
     "optimizer.context.javascript_source", "optimizer.context.python_source", "optimizer.model.application",
-    "optimizer.passes.account.steps", "optimizer.passes.split.native", "optimizer.passes.split.python", "optimizer.verify",
+    "optimizer.passes.account.steps", "optimizer.passes.split.native", "optimizer.passes.split.python", "optimizer.pool",
+    "optimizer.report.formats", "optimizer.since", "optimizer.verify",
 )  # fmt: skip
 PROGRAM = f"""
 import sys

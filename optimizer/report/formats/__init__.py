@@ -10,8 +10,7 @@ from optimizer.engine import Result
 from optimizer.files import InputError
 from optimizer.report.diff import git_path
 
-TEXT = "text"
-FORMATS = (TEXT, "json", "sarif", "github", "markdown", "html")
+FORMATS = ("json", "sarif", "github", "markdown", "html")
 
 
 class Entry(Struct, frozen=True):
@@ -74,7 +73,7 @@ class Report(Struct, frozen=True):
 
 
 def rendered(report: Report, name: str) -> str:
-    """The report in the format of that name, one of ``FORMATS`` but ``text``."""
+    """The report in the format of that name, one of ``FORMATS``."""
     match name:
         case "json":
             from optimizer.report.formats.json import render

@@ -44,9 +44,9 @@ def _command(kind: str, title: str, message: str, path: str, **place: int) -> st
 def _from_workspace(path: str) -> str:
     """A path as GitHub knows it: relative to the folder that the repository was checked out into, where that is known."""
     workspace = os.environ.get("GITHUB_WORKSPACE")
-    absolute = os.path.abspath(path)
-    if workspace and not path.startswith("<") and os.path.commonpath([workspace, absolute]) == os.path.normpath(workspace):
-        path = os.path.relpath(absolute, workspace)
+    if workspace and not path.startswith("<"):
+        relative = os.path.relpath(path, workspace)
+        path = path if relative.startswith(os.pardir) else relative
     return path.replace(os.sep, "/")
 
 

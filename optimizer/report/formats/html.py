@@ -113,6 +113,7 @@ def _diff(text: str) -> Iterable[str]:
             numbers, kind, before, left = (str(before), ""), "removed", before + 1, left - 1
         elif mark == " ":
             numbers, before, after, left, right = (str(before), str(after)), before + 1, after + 1, left - 1, right - 1
+        line = line.rstrip("\r")  # a browser would begin a line with it
         cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
         yield f'<tr class="{kind}">{cells}<td>{_text(line)}</td></tr>'
 
