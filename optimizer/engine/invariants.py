@@ -81,7 +81,8 @@ def _meaning(model: Model, position: int | None) -> object:
         return None
     node = model.file.instruction(position)
     value = node.value.lower() if node.keyword == "EXPOSE" else node.json or node.value  # the case of protocols means nothing
-    return node.keyword, value, model.before(position).shell if node.json is None else None
+    read = node.json is None and node.keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK")
+    return node.keyword, value, model.before(position).shell if read else None
 
 
 def _copies(model: Model) -> object:

@@ -1,5 +1,6 @@
 """The passes, in the order in which they run."""
 
+from optimizer.passes.absolute_paths import AbsolutePaths
 from optimizer.passes.assume_yes import AssumeYes
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.clean_package_caches import CleanPackageCaches
@@ -12,6 +13,7 @@ from optimizer.passes.drop_redundant_platform import DropRedundantPlatform
 from optimizer.passes.exec_form_commands import ExecFormCommands
 from optimizer.passes.insert_user import InsertUser
 from optimizer.passes.install_locked import InstallLocked
+from optimizer.passes.install_without_cache import InstallWithoutCache
 from optimizer.passes.key_value_pairs import KeyValuePairs
 from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintainer
 from optimizer.passes.merge_runs import MergeRuns
@@ -26,6 +28,7 @@ from optimizer.passes.remove_sudo import RemoveSudo
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
 from optimizer.passes.replace_ended_bases import ReplaceEndedBases
+from optimizer.passes.set_pipefail import SetPipefail
 from optimizer.passes.skip_login_log import SkipLoginLog
 from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
@@ -43,6 +46,7 @@ PASSES: tuple[Pass, ...] = (
     KeyValuePairs(),
     CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
     MountSecrets(),  # before what moves and joins RUN
+    AbsolutePaths(),  # likewise
     RemoveSudo(),  # before what reads commands and compares them
     PreferAptGet(),
     AssumeYes(),
@@ -55,6 +59,7 @@ PASSES: tuple[Pass, ...] = (
     OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer
     MountPackageCaches(),  # behind merging, which joins only what has the same mounts; before cleaning, which passes over them
+    InstallWithoutCache(),  # before cleaning, which passes over what is empty
     CleanPackageCaches(),
     DropAptClean(),  # behind cleaning, which removes the lists beside it
     WorkdirInsteadOfCd(),  # behind merging, which joins what works in several folders, and cleaning, which must not find it divided
@@ -63,6 +68,7 @@ PASSES: tuple[Pass, ...] = (
     QuietDownloads(),
     LabelInsteadOfMaintainer(),
     ExecFormCommands(),  # behind splitting, which may give the command another image
+    SetPipefail(),  # behind commands in exec form, which do not ask for SHELL
     InsertUser(),  # behind all that make the final stage: it reads what that has become
     PinDigests(),  # last: it names the images that are left
 )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from optimizer.ecosystems import unwrapped
 from optimizer.model import Model, Stage, State
+from optimizer.model.folders import working_directory
 from optimizer.model.model import mounts
 from optimizer.passes.base import Change, Refusal, Safety
 from optimizer.passes.runs.leaks import leak
@@ -75,7 +76,7 @@ def instead_of_cd(model: Model, run: ReadableRun) -> Change | Refusal:
 
 def _rewritten(model: Model, run: ReadableRun) -> Change:
     file, position = model.file, run.position
-    state, folder = model.before(position), _in_force(model, run.stage, position)
+    state, folder = model.before(position), working_directory(model, run.stage, position)
     parts = _hoisted(model, run, _parts(model, run, state, folder), state)
     _check(model, run, parts, state)
     dropped = _needless(model, run, parts)
@@ -109,19 +110,6 @@ def _rewritten(model: Model, run: ReadableRun) -> Change:
 def _sets_folder(model: Model, stage: Stage) -> bool:
     """Whether a WORKDIR in a stage or those that it starts from decides where its containers start."""
     return model.last(stage, "WORKDIR") is not None
-
-
-def _in_force(model: Model, stage: Stage, position: int) -> str | None:
-    """The working directory before an instruction as WORKDIR would write it, with its variables; None when it is not known."""
-    state = model.before(position)
-    last = next((p for p in reversed(stage.positions) if p < position and model.file.instruction(p).keyword == "WORKDIR"), None)
-    if last is None:
-        return state.workdir if stage.base is None or "$" not in model.file.text else None
-    node = model.file.instruction(last)
-    if "$" not in node.value and (node.value.startswith("/") or "$" not in (_in_force(model, stage, last) or "$")):
-        return state.workdir
-    same = state.expand(node.value, node.escape) or ""
-    return node.value if same.startswith("/") and posixpath.normpath(same) == state.workdir else None
 
 
 def _needless(model: Model, run: ReadableRun, parts: list[_Part]) -> int | None:
