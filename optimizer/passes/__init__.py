@@ -46,7 +46,7 @@ PASSES: tuple[Pass, ...] = (
     KeyValuePairs(),
     CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
     MountSecrets(),  # before what moves and joins RUN
-    AbsolutePaths(),  # likewise
+    AbsolutePaths(),  # before what moves copies, which then do not depend on a folder
     RemoveSudo(),  # before what reads commands and compares them
     PreferAptGet(),
     AssumeYes(),
