@@ -34,6 +34,7 @@ from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
 from optimizer.passes.start_program import StartProgram
 from optimizer.passes.uniform_keywords import UniformKeywords
+from optimizer.passes.update_before_install import UpdateBeforeInstall
 from optimizer.passes.workdir_instead_of_cd import WorkdirInsteadOfCd
 
 PASSES: tuple[Pass, ...] = (
@@ -58,6 +59,7 @@ PASSES: tuple[Pass, ...] = (
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
     OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer
+    UpdateBeforeInstall(),  # behind merging, which leaves apart what it cannot join; before cleaning, which then removes the lists
     MountPackageCaches(),  # behind merging, which joins only what has the same mounts; before cleaning, which passes over them
     InstallWithoutCache(),  # before cleaning, which passes over what is empty
     CleanPackageCaches(),
