@@ -46,7 +46,7 @@ class CleanPackageCaches(Pass):
         When a later step reads the cache (an ``apt-get install`` without its own update, a ``COPY --from`` of a folder
         that holds it, a script nobody can read), when the folder is a cache mount, when a variable has moved the cache
         or switched it off, and when the RUN's shape leaves no place where a command could be added without changing
-        when the RUN fails. Stages whose layers are not shipped are left alone.
+        when the RUN fails. In stages whose layers are not shipped no command is added.
 
     Safety
         Safe: only the cache goes. Yarn from version 2 runs packages out of its cache, so ``yarn cache clean``
@@ -71,11 +71,12 @@ class CleanPackageCaches(Pass):
 
     def changes(self, model: Model) -> Iterator[Change | Refusal]:
         """See ``Pass.changes``."""
-        for stage in shipped(model):
+        ships = shipped(model)
+        for stage in model.stages:
             for position in stage.positions:
                 node = model.file.instruction(position)
                 if node.keyword == "RUN" and node.script is not None and node.script.understood:
-                    yield from _clean(model, stage, position, node, node.script)
+                    yield from _clean(model, stage, position, node, node.script, stage in ships)
 
 
 class _Fill(Struct, frozen=True):
@@ -86,7 +87,7 @@ class _Fill(Struct, frozen=True):
     last: int
 
 
-def _clean(model: Model, stage: Stage, position: int, node: Instruction, script: Script) -> Iterator[Change | Refusal]:
+def _clean(model: Model, stage: Stage, position: int, node: Instruction, script: Script, ships: bool) -> Iterator[Change | Refusal]:
     calls = calls_of(script.text)
     if not any(calls):
         return
@@ -99,6 +100,8 @@ def _clean(model: Model, stage: Stage, position: int, node: Instruction, script:
             if not filling:
                 continue
             fill = _Fill(cache, tuple(c for i in filling if (c := calls[i]) is not None), filling[-1])
+            if not ships and (not cache.option or any(c.action is Action.UPDATE for c in fill.calls)):
+                continue  # nobody ships what a command would empty; an option costs nothing
             yield from _clean_one(model, stage, position, node, script, commands, fill)
 
 
