@@ -42,6 +42,7 @@ _ANYWHERE = frozenset({
     "set", "apt-get", "apt", "apk", "yum", "dnf", "microdnf", "useradd", "groupadd", "adduser", "addgroup", "export", "echo", "printf",
     "true", ":",
 })  # fmt: skip
+_TIDIES = frozenset({"rm", "rmdir", "ldconfig", "chmod", "chown"})
 _WITH_PATHS = frozenset({"mkdir", "touch", "ls", "test", "[", "cat", "ln"})
 _MOST_RUNS = 3
 
@@ -77,14 +78,15 @@ def instead_of_cd(model: Model, run: ReadableRun) -> Change | Refusal:
 def _rewritten(model: Model, run: ReadableRun) -> Change:
     file, position = model.file, run.position
     state, folder = model.before(position), working_directory(model, run.stage, position)
-    parts = _hoisted(model, run, _parts(model, run, state, folder), state)
+    parts = _hoisted(model, run, _gathered(_parts(model, run, state, folder), state), state)
     _check(model, run, parts, state)
     dropped = _needless(model, run, parts)
     if dropped is not None and model.before(dropped).workdir == parts[0].path:
         parts = [replace(parts[0], moved=False), *parts[1:]]
     nodes = _instructions(model, run, parts)
     folders = [part.path for part in parts if part.moved]
-    behind = _needed_behind(model, run.stage, position) if folders or dropped is not None else None
+    gone = any(unwrapped(command).program in ("rm", "rmdir", "mv") for command in run.script.commands)
+    behind = _needed_behind(model, run.stage, position, gone) if folders or dropped is not None else None
     back = [] if behind is None else [instruction_like(file, run.node, "WORKDIR", _restored(model, folder))]
     if sum(map(_comments, nodes)) < _comments(run.node):
         raise _Stays("a comment stands beside it")
@@ -191,6 +193,26 @@ def _hoisted(model: Model, run: ReadableRun, parts: list[_Part], state: State) -
     return [replace(second, pipelines=(*others, *second.pipelines)), *parts[2:]]
 
 
+def _gathered(parts: list[_Part], state: State) -> list[_Part]:
+    """The parts, each joined with the one above it where it does the same in that one's folder: ``cd / && rm -rf /build``."""
+    found = parts[:1]
+    for part in parts[1:]:
+        above = found[-1]
+        here = all(_anywhere(pipeline, state, _TIDIES) for pipeline in part.pipelines)
+        # a folder that is gone is no place for another command than rm
+        stays = all(_named(p) in ("rm", "rmdir") for p in part.pipelines) or not any(_named(p) in ("rm", "rmdir") for p in part.pipelines)
+        if here and stays and part is parts[-1] and above.pipelines:
+            found[-1] = replace(above, pipelines=(*above.pipelines, *part.pipelines))
+        else:
+            found.append(part)
+    return found
+
+
+def _named(pipeline: Pipeline) -> str | None:
+    only = pipeline.commands[0]
+    return unwrapped(only).program if isinstance(only, Command) else None
+
+
 def _names(text: str, path: str, written: str) -> bool:
     return any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text) for name in {path, written}) or path + "/" in text
 
@@ -212,16 +234,17 @@ def _exists(model: Model, run: ReadableRun, path: str) -> bool:
     return path in _STANDARD or any(model.before(p).workdir == path for p in run.stage.positions if p <= run.position)
 
 
-def _anywhere(pipeline: Pipeline, state: State) -> bool:
-    """Whether a command does the same in every folder."""
+def _anywhere(pipeline: Pipeline, state: State, more: frozenset[str] = frozenset()) -> bool:
+    """Whether a command does the same in every folder. ``more``: programs besides the usual that take paths."""
     only = pipeline.commands[0]
     if len(pipeline.commands) > 1 or not isinstance(only, Command) or not only.words:
         return False
     program, words = unwrapped(only).program, only.words
     if any(word.substitutions for word in words) or not all(_absolute(r.target) for r in only.redirects):
         return False
-    if program in _WITH_PATHS:
-        return all(word.value is not None and (word.value.startswith(("/", "-"))) for word in words[1:] if word.text != "]")
+    if program in _WITH_PATHS or program in more:
+        operands = [word.text.strip("\"'") for word in words[1:] if not word.text.startswith("-") and word.text != "]"]
+        return all(text.startswith("/") or (state.expand(text) or "").startswith("/") for text in operands)
     return program in _ANYWHERE and not any("./" in w.text or w.text.endswith((".deb", ".rpm", ".apk")) or w.glob for w in words)
 
 
@@ -303,8 +326,11 @@ def _restored(model: Model, folder: str | None) -> str:
     return folder
 
 
-def _needed_behind(model: Model, stage: Stage, position: int) -> int | None:
-    """The position of the instruction behind which the folder in force has to be set again, None where nothing depends on it."""
+def _needed_behind(model: Model, stage: Stage, position: int, gone: bool) -> int | None:
+    """The position of the instruction behind which the folder in force has to be set again, None where nothing depends on it.
+
+    ``gone``: The RUN may have removed the folder that it worked in; one more RUN would make it anew.
+    """
     behind = position
     for later in (p for p in stage.positions if p > position):
         node = model.file.instruction(later)
@@ -312,7 +338,7 @@ def _needed_behind(model: Model, stage: Stage, position: int) -> int | None:
             return None if _absolute_path(model, later, node.value) else behind
         if node.keyword == "RUN":
             script = script_of(node)
-            if script is None or not starts_absolute(script) or mounts(node):
+            if gone or script is None or not starts_absolute(script) or mounts(node):
                 return behind
             behind = later
         elif node.keyword in ("COPY", "ADD") and not _absolute_path(model, later, node.words[-1] if node.words else ""):
