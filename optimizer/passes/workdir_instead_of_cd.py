@@ -24,12 +24,13 @@ class WorkdirInsteadOfCd(Pass):
     When it refuses
         Where a later command of the RUN removes or moves files, so that dividing it would ship what it removes; where a shell
         setting or variable would have to reach over the division; for ``cd -``, ``cd ..``, ``~`` and folders that are known only
-        when the command runs; where a symbolic link leads to the folder; where ``cd`` may fail and the RUN goes on; where
-        mounts or other flags stand in the way; where the folder has to be set again and the base image's is not known.
+        when the command runs; where a symbolic link leads to the folder; where mounts or other flags stand in the way; where
+        the folder has to be set again and the base image's is not known.
 
     Safety
         Safe: a build that came through ``cd`` had the folder, and WORKDIR leaves a folder that is there as it is. Where the image
-        starts in ``/`` because nothing says otherwise, and would then say so in its configuration, it is unsafe.
+        starts in ``/`` because nothing says otherwise, and would then say so in its configuration, it is unsafe; so is
+        ``cd /src; make``, which goes on where nothing shows that the folder is there.
     """
 
     name = "workdir-instead-of-cd"
@@ -53,7 +54,7 @@ class WorkdirInsteadOfCd(Pass):
             "FROM debian:bookworm\nRUN wget http://example.com/a.tgz && tar xf a.tgz && cd a && make install && cd .. && rm -r a a.tgz\n",
             because="a layer of its own would ship what is removed",
         ),
-        Keeps("FROM debian:bookworm\nRUN cd /src || exit 0; make\n", because="the RUN goes on where the folder is missing"),
+        Keeps("FROM debian:bookworm\nRUN cd /src || exit 0; make\n", because="the RUN ends well where the folder is missing"),
     )
 
     def changes(self, model: Model) -> Iterator[Change | Refusal]:

@@ -76,14 +76,41 @@ def instead_of_cd(model: Model, run: ReadableRun) -> Change | Refusal:
 
 
 def _rewritten(model: Model, run: ReadableRun) -> Change:
-    file, position = model.file, run.position
-    state, folder = model.before(position), working_directory(model, run.stage, position)
+    state, folder = model.before(run.position), working_directory(model, run.stage, run.position)
+    if run.script.chain is None:
+        return _first_alone(model, run, folder)
     parts = _hoisted(model, run, _gathered(_parts(model, run, state, folder), state), state)
     _check(model, run, parts, state)
     dropped = _needless(model, run, parts)
     if dropped is not None and model.before(dropped).workdir == parts[0].path:
         parts = [replace(parts[0], moved=False), *parts[1:]]
-    nodes = _instructions(model, run, parts)
+    return _change(model, run, parts, _instructions(model, run, parts), folder, dropped)
+
+
+def _first_alone(model: Model, run: ReadableRun, folder: str | None) -> Change:
+    """``cd /src; make``: the RUN goes on where the folder is missing, so that more has to show that it is there."""
+    first, *others = run.script.statements
+    only = first.pipelines[0].commands[0]
+    alone = len(first.pipelines) == 1 and len(first.pipelines[0].commands) == 1 and not first.pipelines[0].negated
+    if not others or not alone or not isinstance(only, Command) or only.name != "cd" or first.terminator != ";":
+        raise _Stays("the RUN is no plain list of &&, so that it may go on where cd fails")
+    if run.script.commented or run.node.heredocs or sum(command.name == "cd" for command in run.script.commands) > 1:
+        raise _Stays("the RUN holds more than commands and one cd")
+    here = _Part(model.before(run.position).workdir, folder, False)
+    path, written = _folder(model, run, only, here)
+    part = _Part(path, written, True)
+    _check(model, run, [part], model.before(run.position))
+    start, end = run.text.source(first.start), run.text.source(others[0].start)
+    nodes: list[Node] = [instruction_like(model.file, run.node, "WORKDIR", written), run.node.edited((start, end, ""))]
+    doubt = "" if _exists(model, run, path) else f"{path} is there"
+    return _change(model, run, [part], nodes, folder, None, doubt)
+
+
+def _change(
+    model: Model, run: ReadableRun, parts: list[_Part], nodes: list[Node], folder: str | None, dropped: int | None, doubt: str = ""
+) -> Change:
+    """The change that puts new instructions in the place of a RUN, and behind them the folder in force where it is needed."""
+    file, position = model.file, run.position
     folders = [part.path for part in parts if part.moved]
     gone = any(unwrapped(command).program in ("rm", "rmdir", "mv") for command in run.script.commands)
     behind = _needed_behind(model, run.stage, position, gone) if folders or dropped is not None else None
@@ -100,18 +127,14 @@ def _rewritten(model: Model, run: ReadableRun) -> Change:
     new = file.replaced(start, (behind or position) + 1, [*lead, *file.nodes[start:position], *nodes[len(lead) :], *between, *back])
     if dropped is not None:
         new = new.replaced(dropped, dropped + 1, [])
-    evidence = ("the folder was there, or cd would have failed the build; WORKDIR leaves it as it is",)
     summary = f"WORKDIR {folders[0]} instead of cd" if folders else "drop a cd to the folder that is in force"
     touched = (position,) if dropped is None else (dropped, position)
-    if back and folder == "/" and not _sets_folder(model, run.stage):
-        assumption = "nobody minds that the image, which starts in / because it names no folder, then names /"
-        return Change(summary, new, touched, evidence, Safety.UNSAFE, assumption)
-    return Change(summary, new, touched, evidence)
-
-
-def _sets_folder(model: Model, stage: Stage) -> bool:
-    """Whether a WORKDIR in a stage or those that it starts from decides where its containers start."""
-    return model.last(stage, "WORKDIR") is not None
+    assumptions = [doubt] if doubt else []
+    if back and folder == "/" and model.last(run.stage, "WORKDIR") is None:
+        assumptions.append("nobody minds that the image, which starts in / because it names no folder, then names /")
+    evidence = ("the folder was there, or cd would have failed the build; WORKDIR leaves it as it is",)
+    safety = Safety.UNSAFE if assumptions else Safety.SAFE
+    return Change(summary, new, touched, () if doubt else evidence, safety, ", and ".join(assumptions))
 
 
 def _needless(model: Model, run: ReadableRun, parts: list[_Part]) -> int | None:
@@ -131,15 +154,12 @@ def _comments(node: Node) -> int:
 
 def _parts(model: Model, run: ReadableRun, state: State, folder: str | None) -> list[_Part]:
     """The RUN's list of commands, divided at each ``cd``."""
-    chain = run.script.chain
-    if chain is None or run.script.commented:
-        raise _Stays("the RUN is no plain list of &&, so that it may go on where cd fails")
-    if run.node.heredocs:
-        raise _Stays("it stands in a heredoc")
+    if run.node.heredocs or run.script.commented:
+        raise _Stays("it stands in a heredoc, or with a comment of the shell")
     if any(word in run.text.text for word in ("OLDPWD", "~-", "pushd")) or "CDPATH" in model.file.text:
         raise _Stays("a command asks for more than the folder")
     parts = [_Part(state.workdir, folder, False)]
-    for pipeline in chain:
+    for pipeline in run.script.chain or ():
         only, last = pipeline.commands[0], parts[-1]
         if isinstance(only, Command) and only.name == "cd" and len(pipeline.commands) == 1 and not pipeline.negated:
             path, written = _folder(model, run, only, last)
