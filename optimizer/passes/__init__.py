@@ -24,6 +24,7 @@ from optimizer.passes.omit_recommended_packages import OmitRecommendedPackages
 from optimizer.passes.pin_digests import PinDigests
 from optimizer.passes.prefer_apt_get import PreferAptGet
 from optimizer.passes.quiet_downloads import QuietDownloads
+from optimizer.passes.quote_substitutions import QuoteSubstitutions
 from optimizer.passes.remove_sudo import RemoveSudo
 from optimizer.passes.reorder_copies import ReorderCopies
 from optimizer.passes.repair_stages import RepairStages
@@ -67,6 +68,7 @@ PASSES: tuple[Pass, ...] = (
     WorkdirInsteadOfCd(),  # behind merging, which joins what works in several folders, and cleaning, which must not find it divided
     OmitRecommendedPackages(),  # behind splitting, which asks what was recommended; before sorting, since it may add a package
     SortPackages(),
+    QuoteSubstitutions(),
     QuietDownloads(),
     LabelInsteadOfMaintainer(),
     ExecFormCommands(),  # behind splitting, which may give the command another image
