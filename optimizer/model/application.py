@@ -14,6 +14,7 @@ from optimizer.context.django import DjangoSettings, django_settings
 from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import PackageJson, package_json
 from optimizer.context.javascript_source import SOURCES, javascript_evidence
+from optimizer.context.nextjs import is_standalone_server, routes
 from optimizer.context.places import Place, Unknown
 from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import RequirementFiles, requirement_files
@@ -35,7 +36,6 @@ from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.start import Start, healthcheck_of, start_of
 
-_ROUTES = re.compile(r"(src/)?((pages|app)/.*\.([jt]sx?)|(middleware|instrumentation)\.[jt]s)$")
 _STORE = re.compile(r"""["']((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|pid))["']""")
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
 
@@ -230,14 +230,16 @@ class _Gatherer:
             entries += configuration
             bundled = posixpath.join(folder, "node_modules/.vite-temp")  # what vite makes of its configuration before it reads it
             self.written.add(Used(posixpath.normpath(bundled), True, configuration[0]))
-        if any(command.name == "next" and "start" in command.words for command in self.start.commands):
-            entries += [f for f in self.context.files() if _ROUTES.match(f)]
+        standalone = [e for e in entries if e.startswith("/") and is_standalone_server(self._origin(e) or "")]
+        if standalone or any(command.name == "next" and "start" in command.words for command in self.start.commands):
+            self.written |= {Used(posixpath.join(posixpath.dirname(e), ".next/cache"), True, posixpath.basename(e)) for e in standalone}
+            entries = [*(e for e in entries if e not in standalone), *routes(self.context)]
         elif not entries and not servers:
             self.unknown.add(Unknown("module", "", "the program's entry is not known"))
         for entry in entries:  # which grows on the way
             source, runs_as = entry, None
             if entry.startswith("/"):
-                runs_as = context_path(self.model, self.stage, entry, must_exist=False)
+                runs_as = self._origin(entry)
                 source_path = source_of(self.context, runs_as) if runs_as is not None else None
                 if source_path is None or runs_as is None:
                     self.unknown.add(Unknown("context", entry, "is built from a source that is not found"))
@@ -252,6 +254,10 @@ class _Gatherer:
         if layer is not None and not self.written:
             self.unknown.add(Unknown("write", "package.json", f"{layer} may keep an SQLite file"))
         self._prisma()
+
+    def _origin(self, path: str) -> str | None:
+        """The context path of what a build makes at a path of the image."""
+        return context_path(self.model, self.stage, path, must_exist=False)
 
     def _members(self, modules: tuple[str, ...]) -> list[str]:
         """The entries of the workspace's members among imported modules; one that a build makes by its place in the image."""

@@ -155,6 +155,8 @@ def _uwsgi(words: Argv) -> Target:
     file = option(words, "--wsgi-file", "--file")[1]
     config = next((w for w in words if w is not None and re.search(r"\.(ini|ya?ml|xml|json)$", w)), None)
     reason = f"uwsgi is configured by {config}" if config else None if module or file else "uwsgi loads what its command does not name"
+    if option(words, "--uid", "--gid")[0]:
+        reason = "uwsgi changes its user by itself"
     return Target((module.split(":")[0],) if module else (), (file,) if file else (), folder, unknown=reason)
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from optimizer.context.javascript import package_json
 from optimizer.context.scripts import script_text, shebang
 from optimizer.model.entries import Files, Found, compiled_language
+from optimizer.model.expansion import ALL_ARGUMENTS, expanded, redirected, value_of
 from optimizer.model.launch import (
     LANGUAGES,
     MANAGERS,
@@ -27,11 +28,9 @@ from optimizer.model.launch import (
 )
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, origin_of
-from optimizer.model.state import State
 from optimizer.syntax.shell import Command, Script, parse_script
 
 _DEPTH = 12  # of scripts that start scripts
-_ALL_ARGUMENTS = frozenset({'"$@"', "$@", '"${@}"', "${@}", '"$*"', "$*"})
 _BUILTINS = frozenset({
     ":", "[", "[[", "alias", "bg", "break", "cd", "continue", "declare", "echo", "exit", "export", "false", "fg", "getopts", "hash",
     "jobs", "kill", "let", "local", "popd", "printf", "pushd", "pwd", "read", "readonly", "return", "set", "shift",
@@ -195,7 +194,7 @@ class _Reader:
         for command, enclosing in script.walk():
             if not command.words:
                 for variable, value in command.assignments:
-                    variables[variable] = self._value(value.text, variables) if value and not value.substitutions else None
+                    variables[variable] = value_of(value.text, variables) if value and not value.substitutions else None
                 self._note_writes(command, source, folder, variables)
                 continue
             name = command.name
@@ -203,13 +202,13 @@ class _Reader:
                 for word in command.words[1:]:
                     key, sign, given_value = word.text.partition("=")
                     if sign:
-                        variables[key] = None if word.substitutions else self._value(given_value, variables)
+                        variables[key] = None if word.substitutions else value_of(given_value, variables)
             elif name == "cd" and not {"subshell", "$("} & set(enclosing):
-                target = self._value(command.words[1].text, variables) if len(command.words) > 1 else None
+                target = value_of(command.words[1].text, variables) if len(command.words) > 1 else None
                 folder = posixpath.normpath(posixpath.join(folder or "", target)) if target is not None else None
                 folder = folder if folder is not None and folder.startswith("/") else None
             elif name == "set" and len(command.words) > 1 and command.words[1].text == "--":
-                variants += [self._expand(command, variables, old)[2:] for old in variants[:1]]
+                variants += [expanded(command, variables, old)[2:] for old in variants[:1]]
             if name in (".", "source"):
                 self._source(command, source, folder, variables)
             elif name in _BUILTINS or name in functions:
@@ -217,46 +216,19 @@ class _Reader:
             elif name == "eval":
                 self.unknown.append(f"{source} evaluates a computed text")
             else:
-                for given in dict.fromkeys(variants) if any(w.text in _ALL_ARGUMENTS for w in command.words) else variants[:1]:
-                    words = self._expand(command, variables, given)
+                for given in dict.fromkeys(variants) if any(w.text in ALL_ARGUMENTS for w in command.words) else variants[:1]:
+                    words = expanded(command, variables, given)
                     if words and words != ("exec",):
-                        self.run(words, source, folder, self._writes(command, folder, variables))
+                        self.run(words, source, folder, redirected(command, folder, variables))
         self.running.pop()
 
-    def _value(self, text: str, variables: dict[str, str | None]) -> str | None:
-        if re.search(r"\$[(0-9@*#?!$-]|`|\$\{[0-9@*#?!$-]", text):
-            return None
-        return State(env=variables).expand(text)
-
-    def _expand(self, command: Command, variables: dict[str, str | None], arguments: Argv) -> Argv:
-        words: list[str | None] = []
-        for word in command.words:
-            if word.text in _ALL_ARGUMENTS:
-                words += arguments
-            else:
-                words.append(word.value if word.value is not None or word.substitutions else self._value(word.text, variables))
-        return tuple(words)
-
-    def _writes(self, command: Command, folder: str | None, variables: dict[str, str | None]) -> tuple[str | None, ...]:
-        found: list[str | None] = []
-        for redirect in command.redirects:
-            if ">" not in redirect.operator or redirect.target is None:
-                continue
-            target = redirect.target.value
-            target = target if target is not None or redirect.target.substitutions else self._value(redirect.target.text, variables)
-            if target is not None and (target.isdigit() or target == "-" or target.startswith(("/dev/", "/proc/"))):
-                continue
-            absolute = posixpath.join(folder or "", target) if target is not None else None
-            found.append(posixpath.normpath(absolute) if absolute is not None and absolute.startswith("/") else None)
-        return tuple(found)
-
     def _note_writes(self, command: Command, source: str, folder: str | None, variables: dict[str, str | None]) -> None:
-        writes = self._writes(command, folder, variables)
+        writes = redirected(command, folder, variables)
         if writes:
             self.commands.append(Started(command.argv, source, folder, writes))
 
     def _source(self, command: Command, source: str, folder: str | None, variables: dict[str, str | None]) -> None:
-        path = self._value(command.words[1].text, variables) if len(command.words) > 1 else None
+        path = value_of(command.words[1].text, variables) if len(command.words) > 1 else None
         if path is not None and re.search(r"/bin/activate$|^/etc/(profile|bash)", path):
             return
         inside = self.files.find(path, folder) if path is not None else None
@@ -386,7 +358,10 @@ class _Reader:
                 self.run((target.modules[0], *target.rest), source, folder)
             else:
                 self._take(self.files.python(target, folder, module_runs=True), source)
+        elif name == "supervisord":
+            self._supervisor(words, source, folder)
         elif name in PYTHON_SERVERS:
+            words = self._settings(words, folder) if name == "uwsgi" else words
             self._take(self.files.python(server_target(name, words[1:], self.environment), folder, module_runs=False), source)
             configuration = self.files.find("gunicorn.conf.py", folder) if name == "gunicorn" else None
             self.entries += [configuration] if configuration is not None else []
@@ -400,6 +375,40 @@ class _Reader:
             self.entries += [f for f in found if f is not None][:1]
         else:
             self._own_program(words, source, folder)
+
+    def _text(self, path: str | None, folder: str | None) -> str | None:
+        """The text of a file of the context at a path of the image."""
+        inside = self.files.find(path, folder) if path is not None else None
+        return self.model.context.read_text(inside) if inside is not None and self.model.context is not None else None
+
+    def _settings(self, words: Argv, folder: str | None) -> Argv:
+        """A call of uWSGI with the settings of its file written out; as it is where they cannot be told."""
+        from optimizer.model.configured import uwsgi_words
+
+        named = next((w for w in words[1:] if w is not None and w.endswith(".ini")), None)
+        text = self._text(named.removeprefix("--ini=") if named is not None else None, folder)
+        found = uwsgi_words(text) if text is not None else "is not in the build context"
+        if named is None or isinstance(found, str):
+            return words if named is None else (words[0], "uwsgi.ini")
+        started = Started((words[0], *found), named, folder)
+        self.commands.append(started)
+        return started.words
+
+    def _supervisor(self, words: Argv, source: str, folder: str | None) -> None:
+        """What supervisord starts by its configuration."""
+        from optimizer.model.configured import supervisor
+
+        path = option(words[1:], "-c", "--configuration")[1]
+        text = self._text(path, folder)
+        if path is None or text is None:
+            self.unknown.append(f"{source} starts supervisord by a configuration that is not in the build context")
+            return
+        found = supervisor(text)
+        self.unknown += [f"{path}: {found.unknown}"] if found.unknown is not None else []
+        writes = tuple(posixpath.normpath(posixpath.join(folder, w)) if folder is not None else None for w in found.writes)
+        self.commands.append(Started(words, path, folder, writes))
+        for program in found.programs:
+            self.run(program.words, path, program.folder or folder)
 
     def _take(self, found: Found, source: str) -> None:
         self.entries += found.entries

@@ -9,6 +9,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
+Splitter = Callable[[Model, Stage], Change | None]
 # What a RUN names that brings a C compiler onto an image without one, or may.
 _TOOL_CHAIN = re.compile(r"gcc|g\+\+|clang|tcc|build-essential|build-dep|-dev\b|make|meson|ninja|\bcc\b|\$")
 
@@ -21,7 +22,31 @@ def _may_compile(model: Model, stage: Stage) -> bool:
     return any(_TOOL_CHAIN.search(node.text) for node in nodes if node.keyword == "RUN")
 
 
-def splitters(model: Model, stage: Stage) -> tuple[Callable[[Model, Stage], Change | None], ...]:
+def _compiled(model: Model, stage: Stage) -> tuple[Splitter, ...]:
+    """The way to split a stage in which C or C++ may be compiled."""
+    if not _may_compile(model, stage):
+        return ()
+    from optimizer.passes.split.native import split_native
+
+    return (split_native,)
+
+
+def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
+    """The ways to split a stage that installs packages for the distribution's own Python or Node."""
+    text = "".join(node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN")
+    found: list[Splitter] = []
+    if "python3" in text and "pip" in text:
+        from optimizer.passes.split.python import split_python
+
+        found.append(split_python)
+    if "nodejs" in text or "npm" in text:
+        from optimizer.passes.split.node import split_node
+
+        found.append(split_node)
+    return tuple(found)
+
+
+def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
     """The ways to split a stage on the image that it has, in the order in which they are asked.
 
     Each is imported when there is a stage for it: it reads evidence with heavy libraries.
@@ -41,10 +66,8 @@ def splitters(model: Model, stage: Stage) -> tuple[Callable[[Model, Stage], Chan
             from optimizer.passes.split.go import split_go
 
             return (split_go,)
-        case "debian" | "ubuntu" | "gcc" | "buildpack-deps" if _may_compile(model, stage):
-            from optimizer.passes.split.native import split_native
-
-            return (split_native,)
+        case "debian" | "ubuntu" | "gcc" | "buildpack-deps":
+            return (*_interpreted(model, stage), *_compiled(model, stage))
         case "eclipse-temurin" | "openjdk" | "amazoncorretto" | "maven" | "gradle":
             from optimizer.passes.split.java import split_java
 
@@ -63,16 +86,16 @@ class SplitStages(Pass):
     """Split into a build stage and a runtime stage.
 
     What it does
-        Python: installs packages into a virtual environment in a build stage and copies that into the slim image of
-        the same Python, with the runtime libraries of the ``-dev`` packages that were installed. Poetry, uv and Pipenv
-        stay in the build stage, and the program starts without them. Node: builds and
-        installs in build stages and copies ``node_modules`` without development dependencies and what the build made into
-        the slim image of the same Node, those of a workspace's members or of a second project (a client beside the
-        server) as well. Go: copies the program onto a distroless image, static where no source needs C.
-        C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same Debian,
-        with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version. Rust:
-        copies the program onto a distroless or slim image. A runtime stage that only copies from build stages is put
-        on the slim image.
+        Python: installs packages into a virtual environment in a build stage and copies that into the slim image of the same
+        Python, with the runtime libraries of the ``-dev`` packages that were installed. Poetry, uv and Pipenv stay in the
+        build stage, and the program starts without them; Debian's own Python or Node runs what it installed. Node: builds and
+        installs in build stages and copies ``node_modules`` without development dependencies and what the build made into the
+        slim image of the same Node, those of a workspace's members or of a second project (a client beside the server) as
+        well, or the server of its own that Next.js makes. Go: copies the program onto a distroless image, static where no
+        source needs C. C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same
+        Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
+        Rust: copies the program onto a distroless or slim image. A runtime stage that only copies from build stages is put on
+        the slim image.
 
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and

@@ -41,7 +41,7 @@ _HARMLESS = frozenset({
     "expr", "wc", "sort", "uniq", "uname", "nproc", "xargs", "jq", "hostname", "getent", "sh", "bash", "dash", "ash", "npm", "npx",
     "yarn", "pnpm", "bun", "poetry", "pipenv", "uv", "tini", "dumb-init", "catatonit", "exec", "nohup", "nice", "stdbuf", "timeout",
     "time", "setsid", "cross-env", "python", "node", "nodejs", "gunicorn", "uvicorn", "hypercorn", "daphne", "waitress-serve",
-    "granian", "celery", "flask", "quart", "fastapi", "streamlit", "alembic", "pm2-runtime", "tsx", "ts-node", "next", "serve",
+    "granian", "celery", "flask", "quart", "uwsgi", "fastapi", "streamlit", "alembic", "pm2-runtime", "tsx", "ts-node", "next", "serve",
     "http-server", "ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "dotenv", "ping", "curl", "wget", "printenv",
     "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "pidof", "pgrep", "ps",
 })  # fmt: skip

@@ -19,6 +19,7 @@ from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.paths import placements, search_path
 from optimizer.model.state import State
 from optimizer.passes.base import Refusal
+from optimizer.passes.split.python_exports import exported_names
 from optimizer.passes.split.python_managers import (
     MANAGERS,
     check_python,
@@ -113,6 +114,10 @@ def installed_by(model: Model, builder: Stage) -> Installed | Refusal:
             for manifest in call.manifests:
                 path = state.path(manifest)
                 file = next((f for c in reversed(copies) if path is not None and (f := c.context_of(model, path)) is not None), None)
+                exported = exported_names(model, builder, path) if file is None and path is not None else None
+                if exported is not None:
+                    names |= set(exported)
+                    continue
                 found = requirement_files(model.context, file) if file is not None and model.context is not None else None
                 if found is None or found.problems or any(r.name is None for r in found.packages):
                     return Refusal(f"not repaired: what pip installs is not known: {manifest} is not read whole", position)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 
 from optimizer.context.javascript import plug_and_play
 from optimizer.context.javascript_build import build_outputs
@@ -14,7 +15,10 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
+from optimizer.passes.split.next_standalone import standalone_server
 from optimizer.passes.split.node_commands import project_install
+from optimizer.passes.split.node_debian import FAMILIES, for_running, installs_node
+from optimizer.passes.split.node_distroless import Bare, bare_runtime
 from optimizer.passes.split.node_needs import leaves_out_development, runs_without_development, system_packages
 from optimizer.passes.split.node_stages import NodeStages
 from optimizer.passes.split.node_steps import Install, Plan, sort_instructions
@@ -32,7 +36,10 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         Refused: There is something to gain, and evidence does not reach.
     """
     image = stage.image
-    if image is None or image.family != "node" or stage.base is not None or image.package_manager != "apt":
+    if image is None or image.family not in ("node", *FAMILIES) or stage.base is not None or image.package_manager != "apt":
+        return None
+    debian = image.family in FAMILIES
+    if debian and (model.context is None or not installs_node(model, stage)):
         return None
     if image.variant not in ("full", "slim") or not any(project_install(model.file.instruction(p)) for p in stage.positions):
         return None
@@ -46,6 +53,8 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         if not plan.installs:
             return None
         application = application_of(model, stage)
+        if debian and (application is None or application.language != "node"):
+            return None
         if application is None or application.language != "node":
             raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
         main = _main_install(stage, plan, application)
@@ -59,18 +68,32 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         if outputs is None and len(plan.installs) > 1:
             raise Refused("what the build writes is not known, and dependencies lie in more than one folder", main.position)
         system = system_packages(model, plan.system, workspace, plan.globals, application, runtime, main.position)
+        if debian:
+            managers = {"npm", "npx", "yarn", "yarnpkg"} & set(application.programs)
+            system = for_running(plan.system, system, bool(managers))
         development = _drops_development(model, plan, main, workspace, application)
     except Refused:
-        if runtime is image and not _has_compilers(model, stage):
+        if runtime is image and not _has_compilers(model, stage) and model.runtime is not Runtime.DISTROLESS:
             return None  # it is small already
         raise
-    if runtime is image and not system.dropped and not (development and plan.builds):
-        return None
-    return NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development).change()
+    server = standalone_server(model, stage, plan, main, workspace, outputs, application)
+    gain = runtime is not image or bool(system.dropped) or (development and bool(plan.builds)) or server is not None
+    stages = NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development, server=server)
+    if model.runtime is not Runtime.DISTROLESS:
+        return stages.change() if gain else None
+    bare = bare_runtime(model, stage, main.call.ecosystem, application, system)
+    if isinstance(bare, Bare):
+        try:
+            return replace(stages, reference=bare.reference, bare=bare).change()
+        except Refused as refused:
+            bare = str(refused)
+    if not gain:
+        raise Refused(f"the slim image stays, since {bare}", stage.position)
+    return replace(stages, remark=f"not distroless: {bare}").change()
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
-    if image.variant == "slim" or model.runtime is Runtime.SAME:
+    if image.variant == "slim" or image.family == "ubuntu" or model.runtime is Runtime.SAME:
         return image, model.file.instruction(stage.position).value.split()[0]
     for twin in runtime_twins(image):
         found = lookup(twin)

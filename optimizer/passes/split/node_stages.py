@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from optimizer.context.javascript import lock_agrees
+from optimizer.context.nextjs import STANDALONE
 from optimizer.context.workspaces import Workspace
 from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
@@ -16,10 +17,14 @@ from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.effects import site_server
 from optimizer.model.start import Started
 from optimizer.passes.base import Change
+from optimizer.passes.split.bare import needs_shell
+from optimizer.passes.split.next_standalone import Standalone
 from optimizer.passes.split.node_commands import installing, is_global, production_install, project_install
+from optimizer.passes.split.node_distroless import Bare
 from optimizer.passes.split.node_needs import can_leave_out, install_scripts_use
 from optimizer.passes.split.node_steps import Install, Plan, copied_files, installs_apart
 from optimizer.passes.split.shared import (
+    Refused,
     SystemPackages,
     apt_install,
     body_nodes,
@@ -49,6 +54,9 @@ class NodeStages:
         reference: The runtime image as it is written.
         outputs: What the builds write, as paths of the image; None when that is not known.
         development: Whether the program runs without development dependencies, which the install brings.
+        bare: How the program starts on an image of Node alone, None where it runs on one with a shell.
+        remark: More that the split rests on.
+        server: The server of its own that the build makes, with the packages it needs.
     """
 
     model: Model
@@ -61,6 +69,9 @@ class NodeStages:
     reference: str
     outputs: tuple[str, ...] | None
     development: bool
+    bare: Bare | None = None
+    remark: str = ""
+    server: Standalone | None = None
 
     def __post_init__(self) -> None:
         self.file = self.model.file
@@ -70,7 +81,7 @@ class NodeStages:
         plan, main = self.plan, self.main
         self.several = len(plan.installs) > 1
         works = bool(plan.checks) or any(self._nearest(b.folder) is main for b in plan.builds)
-        omits = self.development and not self.served and can_leave_out(self.model, self.workspace.root, main.call)
+        omits = self.development and not self.served and self.server is None and can_leave_out(self.model, self.workspace.root, main.call)
         # A project below the program's may use the packages of both, since Node searches the folders around a file.
         below = [i for i in plan.installs if i is not main and i.folder.startswith(f"{main.folder.rstrip('/')}/")]
         self.apart = self.several and not works and main.alone and not below and all(self._isolated(b.root) for b in plan.builds)
@@ -78,7 +89,7 @@ class NodeStages:
         self.third = self.apart or (omits and known and (works or self.several))
         self.production = omits and (self.third or not (works or self.several))
         agrees = self.model.context is not None and lock_agrees(self.model.context, main.root) is True
-        left = self.development and not self.production and not self.served
+        left = self.development and not self.production and not self.served and self.server is None
         self.prunes = left and not self.several and main.call.ecosystem == "npm" and agrees and (works or self._needs_scripts)
 
     def _nearest(self, folder: str) -> Install | None:
@@ -107,7 +118,11 @@ class NodeStages:
         return application.start.commands if application is not None else ()
 
     def change(self) -> Change:
-        """The change."""
+        """The change.
+
+        Raises:
+            Refused: The image of Node alone lacks a shell that something in the runtime stage needs.
+        """
         model, stage, file, plan = self.model, self.stage, self.file, self.plan
         nodes = self.build_stage()
         source = self.name
@@ -121,7 +136,13 @@ class NodeStages:
             first = plan.system.positions[0] if plan.system.positions and plan.system.positions[0] < plan.first else plan.first
             replaced[first] = [apt_install(model, stage, packages, options), *replaced[first]]
         end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-        nodes += [Blank(file.newline), from_line(model, stage, self.reference, stage.name), *body_nodes(file, stage, end, replaced)]
+        if self.bare is not None:
+            replaced.update(self.bare.started)
+        body = body_nodes(file, stage, end, replaced)
+        reason = needs_shell(model, body) if self.bare is not None else None
+        if reason is not None:
+            raise Refused(reason, stage.position)
+        nodes += [Blank(file.newline), from_line(model, stage, self.reference, stage.name), *body]
         installs = (i.position for i in plan.installs)
         touched = (stage.position, *sorted({*installs, *plan.rest, *plan.system.positions}))
         summary = f"install and build in stages of their own and run on {self.reference}"
@@ -201,6 +222,8 @@ class NodeStages:
                 replaced[copy.position] = []
         if not {name for name in (c.name for c in self._commands) if name in _MANAGERS}:
             replaced.update({p: [] for p in (*plan.tools, *plan.global_runs) if p not in plan.rest and self._sets_up(p)})
+        if self.server is not None:
+            return self._server(self.server, replaced)
         if self.outputs is None or (self.workspace.members and not (self.third or (not plan.builds and self._separate))):
             return self._everything(replaced)
         made = [_copy(model, stage, self.name, path, plan.last) for path in self.outputs]
@@ -216,6 +239,17 @@ class NodeStages:
                 place = install.folder.rstrip("/") if whole else f"{install.folder.rstrip('/')}/node_modules"
                 origin = source if install is main else self.name
                 replaced[install.position] = [_copy(model, stage, origin, place, install.position), *replaced[install.position]]
+        return replaced
+
+    def _server(self, server: Standalone, replaced: dict[int, list[Node]]) -> dict[int, list[Node]]:
+        """With the server that the build makes in the place of packages, and of sources that it does not read."""
+        last = max(b.position for b in self.plan.builds)
+        for copy in self.copies:
+            inside = copy.destination is not None and f"{copy.destination}/".startswith(f"{server.folder}/")
+            if copy.position < last and inside and not server.whole:
+                replaced[copy.position] = []
+        replaced[last] = [*server.copies(self.model, self.stage, self.name, last), *replaced[last]]
+        replaced[server.position] = list(server.command)
         return replaced
 
     def _sets_up(self, position: int) -> bool:
@@ -259,6 +293,8 @@ class NodeStages:
     def evidence(self, packages: list[str], options: tuple[str, ...]) -> tuple[str, ...]:
         """What the split rests on."""
         found = ["the dependencies were installed for the same Node on the same Debian"]
+        if self.server is not None:
+            found.append(f"the build makes a server of its own with the packages that it needs, {STANDALONE}")
         if self.outputs:
             found.append(f"the build writes {quote_names([posixpath.relpath(p, self.main.folder) for p in self.outputs])}")
         if self.production or self.prunes:
@@ -269,6 +305,8 @@ class NodeStages:
             found.append(f"the program needs {quote_names(packages)} when it runs")
         if packages and "--no-install-recommends" in options and "--no-install-recommends" not in self.plan.system.options:
             found.append("they work without the packages that they recommend")
+        if self.bare is not None or self.remark:
+            found.append(self.remark or "it needs no shell, no other program and no file to write")
         return tuple(found)
 
 

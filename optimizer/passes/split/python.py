@@ -17,6 +17,7 @@ from optimizer.model.paths import search_path
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_copies import sort_copies
+from optimizer.passes.split.python_debian import FAMILIES, check_packages, for_running, installs_python, with_environments
 from optimizer.passes.split.python_distroless import PACKAGES, REFERENCE, VERSION, Bare, bare_runtime
 from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
 from optimizer.passes.split.python_steps import Plan, sort_instructions
@@ -62,12 +63,16 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         Refused: There is something to gain, and evidence does not reach.
     """
     image = stage.image
-    if image is None or image.family != "python" or stage.base is not None or image.package_manager not in ("apt", "apk"):
+    if image is None or image.family not in ("python", *FAMILIES) or stage.base is not None or image.package_manager not in ("apt", "apk"):
         return None
     calls = [c for p in stage.positions if model.file.instruction(p).keyword == "RUN" for c in installs_of(model.file.instruction(p))]
     compilers = any(build_only(package, c.ecosystem) for c in calls if c.ecosystem == image.package_manager for package in c.packages)
     smaller = (image.variant == "full" and model.runtime is not Runtime.SAME) or model.runtime is Runtime.DISTROLESS
     managed = manager_of(calls) is not None
+    debian = image.family in FAMILIES
+    if debian and (managed or not installs_python(calls)):
+        return None
+    compilers = compilers or debian  # pip recommends them
     if not (managed or any(c.ecosystem == "pip" for c in calls)) or not (smaller or compilers or managed):
         return None
     if image.package_manager != "apt":
@@ -78,8 +83,10 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     runtime, reference = _runtime_base(model, stage, image)
     if model.context is None:
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
-    plan = sort_instructions(model, stage)
     application = application_of(model, stage)
+    if debian and (application is None or application.language != "python"):
+        return None
+    plan = sort_instructions(model, stage)
     if application is None or application.language != "python":
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
     sort_copies(model, stage, plan, application)
@@ -87,6 +94,9 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         check_start(model, stage, application)
     _check_paths(model, stage, plan, application)
     system = system_packages(model, plan, application, runtime, stage)
+    if debian:
+        check_packages(plan.system, plan.system.positions[0])
+        system = for_running(plan.system, system)
     bare = bare_runtime(model, stage, plan, application, system) if model.runtime is Runtime.DISTROLESS else None
     if isinstance(bare, str) and not (compilers or managed or image.variant == "full"):
         raise Refused(f"the slim image stays, since {bare}", stage.position)
@@ -94,7 +104,7 @@ def split_python(model: Model, stage: Stage) -> Change | None:
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
-    if image.variant == "slim" or model.runtime is Runtime.SAME:
+    if image.variant == "slim" or image.family == "ubuntu" or model.runtime is Runtime.SAME:
         return image, model.file.instruction(stage.position).value.split()[0]
     for twin in runtime_twins(image):
         found = lookup(twin)
@@ -290,7 +300,8 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
     file = model.file
     compiles = any(build_only(p, "apt") for p in plan.system.written)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
-    needed = compiles or bool(fetched & set(plan.system.written))
+    debian = stage.image is not None and stage.image.family in FAMILIES
+    needed = compiles or debian or bool(fetched & set(plan.system.written))
     steps = sorted(
         {
             *plan.build,
@@ -299,7 +310,10 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
         }
     )
     active = f"VIRTUAL_ENV={VENV} " if plan.manager is not None else ""
-    venv = [line(model, stage, "RUN", f"python -m venv {VENV}"), line(model, stage, "ENV", f"{active}PATH={VENV}/bin:$PATH")]
+    venv = [
+        line(model, stage, "RUN", f"python{'3' if debian else ''} -m venv {VENV}"),
+        line(model, stage, "ENV", f"{active}PATH={VENV}/bin:$PATH"),
+    ]
     build: list[Node] = [from_line(model, stage, written, name), *_gap(file, stage)]
     head = len(build)
     made = plan.venv is not None
@@ -310,6 +324,8 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
             nodes[-1] = _as_root(node)
         if position in plan.installs:
             nodes[-1] = plan.installs[position]
+        if debian and plan.venv is None and position in plan.system.positions:
+            nodes[-1] = with_environments(node, plan.system)
         if position in plan.tools and position not in plan.pip:
             build.extend(spaced(file, position, nodes) if len(build) > head else nodes)
         elif not made and (position in plan.pip or (node.keyword in ("COPY", "ADD") and not plan.tools)):
@@ -320,7 +336,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
         else:
             build.extend(spaced(file, position, nodes) if len(build) > head else nodes)
         if plan.venv is None and position == plan.pip[-1] and not keeps_pip:
-            build.append(line(model, stage, "RUN", "pip uninstall -y pip"))  # 15 MB, and the runtime image has its own
+            build.append(line(model, stage, "RUN", "pip uninstall -y pip"))  # 15 MB
     return build
 
 

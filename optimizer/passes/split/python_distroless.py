@@ -11,6 +11,7 @@ from optimizer.knowledge.python_packages import python_package
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
 from optimizer.model.launch import PYTHON, RUN_AS_MODULE
+from optimizer.passes.split.bare import needs_more, needs_shell
 from optimizer.passes.split.python_steps import Plan
 from optimizer.passes.split.shared import SystemPackages
 from optimizer.passes.split.started import exec_form
@@ -21,7 +22,6 @@ REFERENCE = "gcr.io/distroless/python3-debian12:nonroot"
 PACKAGES = "/opt/packages"
 VERSION = "3.11"
 """The version of Debian 12's Python (packages.debian.org/bookworm/python3)."""
-_KEEPS = frozenset({"FROM", "ENV", "ARG", "WORKDIR", "COPY", "EXPOSE", "LABEL", "CMD", "ENTRYPOINT", "STOPSIGNAL", "MAINTAINER", "VOLUME"})
 
 
 class Bare(Struct, frozen=True):
@@ -78,25 +78,19 @@ def _arguments(words: tuple[str, ...]) -> tuple[str, ...] | None:
 
 def _needs_more(model: Model, stage: Stage, plan: Plan, application: Application, system: SystemPackages) -> str | None:
     """What the program needs that an image of the interpreter alone has not."""
-    start = application.start
-    if system.kept or plan.system.upgrade:
-        return f"the program needs {', '.join(system.kept) or 'upgraded packages'}"
+    if plan.system.upgrade:
+        return "the program needs upgraded packages"
     if plan.editable or (plan.manager is not None and plan.project):
         return "the project is installed in place, which only the environment's own interpreter finds"
-    if start.scripts or start.unknown:
-        return "a script starts the program"
-    modules = {*RUN_AS_MODULE, *(command.words[0] for command in start.commands if "-m" in command.words[:2])}
-    programs = {p for p in application.programs if not PYTHON.fullmatch(p) and p not in modules and p not in ("poetry", "uv", "pipenv")}
-    if programs or application.unknown_about("program"):
-        return f"it starts {sorted(programs)[0]}" if programs else "which programs it starts is not known"
-    if application.written or application.unknown_about("write", "module"):
-        return "it writes files, and an image without a shell cannot give a folder away"
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        kept = node.keyword in _KEEPS and not (node.keyword == "COPY" and node.flag("chown"))
-        taken = position in plan.pip or position in plan.tools or position in plan.system.positions
-        if not kept and not (taken and not plan.runtime.get(position)):
-            return f"{node.keyword} on line {model.file.line(position)} needs a shell or an account"
-        if node.keyword == "ENV" and any(pair.name == "PYTHONPATH" for pair in node.pairs):
-            return "PYTHONPATH is set"
-    return None
+    modules = {command.words[0] for command in application.start.commands if "-m" in command.words[:2]}
+    own = {p for p in application.programs if PYTHON.fullmatch(p)} | {*RUN_AS_MODULE, *(m for m in modules if m), "poetry", "uv", "pipenv"}
+    reason = needs_more(application, system.kept, own)
+    if reason is not None:
+        return reason
+    stays = [
+        p for p in stage.positions if not ((p in plan.pip or p in plan.tools or p in plan.system.positions) and not plan.runtime.get(p))
+    ]
+    nodes = [model.file.instruction(p) for p in stays]
+    if any(node.keyword == "ENV" and any(pair.name == "PYTHONPATH" for pair in node.pairs) for node in nodes):
+        return "PYTHONPATH is set"
+    return needs_shell(model, nodes)

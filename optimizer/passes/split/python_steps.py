@@ -12,9 +12,10 @@ from optimizer.ecosystems import Action, Call
 from optimizer.ecosystems.pip import project_name
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.paths import search_path
+from optimizer.model.paths import placements, search_path
 from optimizer.model.reads import CannotTell, InstallsProject, reads
 from optimizer.model.state import State
+from optimizer.passes.split.python_exports import exported
 from optimizer.passes.split.python_managers import (
     MANAGERS,
     check_python,
@@ -60,6 +61,7 @@ class Plan:
         tools: RUNs, or the part of one, that install the manager itself: nothing of it is needed later.
         installs: What becomes of a RUN in the build stage where that is another text.
         made: Whether the manager makes the environment itself.
+        exported: The requirements files that another stage writes, as paths of the image.
     """
 
     build: list[int] = field(default_factory=list)
@@ -77,6 +79,7 @@ class Plan:
     tools: dict[int, Instruction] = field(default_factory=dict)
     installs: dict[int, Instruction] = field(default_factory=dict)
     made: bool = False
+    exported: set[str] = field(default_factory=set)
 
 
 def sort_instructions(model: Model, stage: Stage) -> Plan:
@@ -113,11 +116,24 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
                     plan.runtime[position] = []
             case "ONBUILD":
                 raise Refused("it is a base for other images", position)
+    _leave_exports(model, stage, plan)
     for position, step in plan.commands:
-        named = plan.project or any(posixpath.basename(m) in step.text for m in plan.manifests)
+        named = plan.project or any(posixpath.basename(m) in step.text for m in (*plan.manifests, *plan.exported))
         if step.program in _EDITORS and plan.pip and position < plan.pip[-1] and named:
             raise Refused(f"`{step.program}` may change what pip reads afterwards", position)
     return plan
+
+
+def _leave_exports(model: Model, stage: Stage, plan: Plan) -> None:
+    """A COPY that brings nothing but requirements which another stage wrote is for pip alone."""
+    for position in stage.positions if plan.exported else ():
+        node = model.file.instruction(position)
+        if node.keyword == "COPY" and node.flag("from") is not None:
+            targets = {one.target for one in placements(model, position) or ()}
+            near = {path for path in plan.exported if targets & {path, posixpath.dirname(path)}}
+            names = {posixpath.basename(path) for path in near}
+            if near and all(posixpath.basename(word) in names for word in node.words[:-1]):
+                plan.runtime[position] = []
 
 
 def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies: list[CopyFacts], early: bool) -> None:
@@ -249,7 +265,13 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
     except InstallsProject as error:
         files = _project(model, plan, position, calls, copies, str(error))
     except CannotTell as error:
-        raise Refused(f"what pip reads is not known: {error}", position) from error
+        stage = model.stage_of(position)
+        names = exported(model, stage, calls, position) if stage is not None else None
+        if names is None:
+            raise Refused(f"what pip reads is not known: {error}", position) from error
+        files = {}
+        plan.exported |= set(names)
+        plan.requirements += [Requirement(name) for found in names.values() for name in found]
     state = model.before(position)
     for call in calls:
         if call.options & {"--user", "--target", "-t", "--prefix", "--root"} or call.prefix:

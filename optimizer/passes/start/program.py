@@ -76,7 +76,7 @@ def _handed_on(model: Model, stage: Stage, words: tuple[str, ...], entry: int | 
         same = first is not None and unwrap((*first, *words)) == words
         return None if same else "the ENTRYPOINT may look at the command"
     image = stage.image
-    if stage.base is not None or image is None or image.family != "node":
+    if stage.base is not None or image is None or not (image.family == "node" or image.entrypoint == ()):
         return "what the base image does with the command is not known"
     return None
 
