@@ -42,6 +42,8 @@ _VITE_VALUED = frozenset({
     "--outDir", "--assetsDir", "--assetsInlineLimit", "--base", "--mode", "-m", "--config", "-c", "--target", "--logLevel", "-l",
     "--configLoader",
 })  # fmt: skip
+# Commands of package managers, which are no programs of dependencies.
+_MANAGES = frozenset({"install", "i", "add", "remove", "run", "exec", "dlx", "create", "workspace", "workspaces", "config", "set", "cache"})
 _PREFIXES = frozenset({"cross-env", "env", "npx", "dotenv", "--", "env-cmd", "node_modules/.bin"})
 
 
@@ -104,6 +106,9 @@ class _Reader:
         operands = [w for w in rest if not w.startswith("-")]
         if program in ("npm", "yarn", "pnpm", "turbo", "lerna"):
             found = scripts_run(self.context, self.folder, words)
+            if found is None and program in ("yarn", "pnpm") and operands and operands[0] == rest[0] and operands[0] not in _MANAGES:
+                self.command(words[1:], text, depth)  # a program of a dependency
+                return
             if found is None:
                 self.unknown = self.unknown or f"which scripts `{text}` runs is not known"
             for package, script in found or ():

@@ -95,6 +95,8 @@ def scripts_run(context: BuildContext, folder: str, words: Sequence[str]) -> tup
     everywhere = bool(flags & _ALL)
     if program in _RUNNERS:
         plain = plain[1:] if plain[:1] and plain[0] in _RUNNERS[program] else plain
+        # They build what a member depends on before it.
+        selectors = [one if one.endswith("...") else f"{one}..." for one in selectors]
         return _in_members(workspace, plain, selectors) if workspace.members else None
     if program not in _MANAGERS or not plain:
         return None
@@ -106,10 +108,13 @@ def scripts_run(context: BuildContext, folder: str, words: Sequence[str]) -> tup
         plain = plain[1:]
     elif plain[0] in _NO_SCRIPTS or (program == "npm" and plain[0] not in _OF_NPM):
         return None
+    elif program != "npm" and not any(plain[0] in package.scripts for package in workspace.packages):
+        # A program of node_modules, which Yarn and pnpm start where there is no script of that name.
+        return scripts_run(context, folder, rest[rest.index(plain[0]) :]) if plain[0] in _RUNNERS else None
     if not plain:
         return None
     if everywhere or selectors:
-        return _in_members(workspace, plain[:1], selectors)
+        return _in_members(workspace, plain[:1], selectors) or None
     return ((workspace.root, "test" if plain[0] in ("t", "tst") else plain[0]),)
 
 

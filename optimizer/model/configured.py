@@ -1,6 +1,7 @@
-"""What a configuration file tells a supervisor or a server to start: ``supervisord.conf`` and ``uwsgi.ini``.
+"""What a configuration file tells a supervisor or a server to start: ``supervisord.conf``, ``uwsgi.ini``, PM2's ecosystem file.
 
-Sources: supervisord.org/configuration.html, uwsgi-docs.readthedocs.io/en/latest/Options.html.
+Sources: supervisord.org/configuration.html, uwsgi-docs.readthedocs.io/en/latest/Options.html,
+pm2.keymetrics.io/docs/usage/application-declaration.
 """
 
 from __future__ import annotations
@@ -101,6 +102,17 @@ def uwsgi_words(text: str) -> Argv | str:
         else:
             return f"sets {key}" if not _COMPUTED.search(given) else f"computes {key}"
     return tuple(words)
+
+
+def pm2_scripts(text: str) -> tuple[str, ...] | str:
+    """The files that PM2 starts with Node by its ecosystem file, JSON or JavaScript, or why they cannot be told."""
+    plain = re.sub(r"(^|\s)//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+    other = re.search(r"\b(args|cwd|interpreter|exec_interpreter|\w*_file|output|error|watch|require|deploy)\b[\"']?\s*:", plain)
+    if other is not None:
+        return f"sets {other[1]}"
+    scripts = re.findall(r"\bscript\b[\"']?\s*:\s*([^,}\n]+)", plain)
+    values = [found[1] for script in scripts if (found := re.fullmatch(r"[\"'`]([\w./-]+\.[cm]?js)[\"'`]", script.strip()))]
+    return tuple(values) if values and len(values) == len(scripts) else "computes what it starts"
 
 
 def _plain(value: str) -> str:

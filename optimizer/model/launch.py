@@ -55,7 +55,7 @@ class Target(Struct, frozen=True):
     """What a command loads.
 
     modules: dotted names; files: paths as given; folder: where relative names start, None for the working directory;
-    rest: the arguments behind it; unknown: why that may not be all, None when it is.
+    rest: the arguments behind it; unknown: why that may not be all, None when it is; configuration: the file that says it.
     """
 
     modules: tuple[str, ...] = ()
@@ -63,6 +63,7 @@ class Target(Struct, frozen=True):
     folder: str | None = None
     rest: Argv = ()
     unknown: str | None = None
+    configuration: str | None = None
 
 
 def option(words: Argv, *names: str) -> tuple[bool, str | None]:
@@ -178,7 +179,7 @@ def node_target(name: str, words: Argv) -> Target:
             index += 2 if word in _NODE_VALUED and name != "deno" and not (name == "node" and word in ("-w", "--watch")) else 1
             continue
         if name == "pm2-runtime" and re.search(r"\.(json|ya?ml)$|ecosystem|\.config\.c?js$", word):
-            return Target(unknown=f"pm2 is configured by {word}")
+            return Target(unknown=f"pm2 is configured by {word}", configuration=word)
         return Target(files=(word,), rest=words[index + 1 :])
     return Target(unknown="Node starts without a program")
 

@@ -20,6 +20,7 @@ from optimizer.model.launch import (
     PYTHON_SERVERS,
     SHELLS,
     Argv,
+    Target,
     node_target,
     option,
     python_target,
@@ -365,6 +366,12 @@ class _Reader:
             self._take(self.files.python(server_target(name, words[1:], self.environment), folder, module_runs=False), source)
             configuration = self.files.find("gunicorn.conf.py", folder) if name == "gunicorn" else None
             self.entries += [configuration] if configuration is not None else []
+        elif name == "pm2-runtime" and (text := self._text(node_target(name, words[1:]).configuration, folder)) is not None:
+            from optimizer.model.configured import pm2_scripts
+
+            scripts = pm2_scripts(text)
+            unknown = f"pm2's configuration {scripts}" if isinstance(scripts, str) else None
+            self._take(self.files.node(Target(files=scripts if isinstance(scripts, tuple) else (), unknown=unknown), folder), source)
         elif name in NODE:
             self._take(self.files.node(node_target(name, words[1:]), folder), source)
         elif name == "java":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.model.configured import Supervised, supervisor, uwsgi_words
+from optimizer.model.configured import Supervised, pm2_scripts, supervisor, uwsgi_words
 
 SUPERVISOR = """\
 [supervisord]
@@ -65,3 +65,18 @@ def test_what_is_not_known_of_a_supervisor(text: str, reason: str) -> None:
 )  # fmt: skip
 def test_settings_of_uwsgi(text: str, words: tuple[str, ...] | str) -> None:
     assert uwsgi_words(f"[uwsgi]\n{text}") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "scripts"),
+    [
+        ("module.exports = { apps: [{ name: 'web', script: './server.js', instances: 2 }] };", ("./server.js",)),
+        ('{"apps": [{"script": "a.js"}, {"script": "b.cjs", "exec_mode": "fork"}]}', ("a.js", "b.cjs")),
+        ("module.exports = { apps: [{ script: process.env.MAIN }] };", "computes what it starts"),
+        ("module.exports = { apps: [{ script: 'npm', args: 'start' }] };", "sets args"),
+        ("module.exports = { apps: [{ script: 'a.js', out_file: '/var/log/a' }] };", "sets out_file"),
+        ("module.exports = require('./apps');", "computes what it starts"),
+    ],
+)
+def test_what_pm2_starts(text: str, scripts: tuple[str, ...] | str) -> None:
+    assert pm2_scripts(text) == scripts

@@ -11,7 +11,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.paths import context_path
 from optimizer.model.reads import CannotTell, reads
-from optimizer.passes.split.node_commands import MANAGERS, is_global
+from optimizer.passes.split.node_commands import BINS, MANAGERS, is_global
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.syntax import Node
@@ -193,6 +193,16 @@ def _sort_run(model: Model, stage: Stage, plan: Plan, position: int, copies: lis
     plan.rest[position] = [rest] if rest is not None else []
 
 
+def _own_program(model: Model, root: str, words: list[str]) -> bool:
+    """Whether Yarn or pnpm is told to start a program of a dependency, as ``pnpm tsc`` does."""
+    from optimizer.context.javascript import package_json
+
+    package = package_json(model.context, root) if model.context is not None else None
+    if package is None or words[0] == "npm" or len(words) < 2:
+        return False
+    return BINS.get(words[1], words[1]) in {*package.dependencies, *package.dev_dependencies}
+
+
 @dataclass
 class _Sorter:
     """Notes what the calls of Node's package managers in one RUN do."""
@@ -246,6 +256,9 @@ class _Sorter:
         root = self._context_folder()
         words = [word.value or "" for word in unwrapped(call.command).words]
         found = scripts_run(model.context, root, words) if root is not None else None
+        if found is None and root is not None and plan.installs and _own_program(model, root, words):
+            self._build(root, "", " ".join(words))
+            return True
         if found is None:
             raise Refused(f"which stage `{call.ecosystem} {verb or ''}`".rstrip() + " belongs to is not known", self.position)
         if not plan.installs:
