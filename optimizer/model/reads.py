@@ -422,17 +422,29 @@ class _Reader:
             raise CannotTell(problems[0])
         if self.brings(posixpath.join(self.cwd or "/", "node_modules")):
             raise CannotTell("the build context brings a node_modules of its own")
-        reason = lock_trouble(self.model, call, folder)
+        absent = self.absent_locks(call, copy, source)
+        reason = lock_trouble(self.model, call, folder) if not absent else None
         if reason:
             raise CannotTell(reason)
         self.need(
             copy,
             source,
             [
-                *found.files,
+                *(f for f in found.files if f not in absent),
                 *self.schemas(folder, {*(package.dependencies if package else ()), *(package.dev_dependencies if package else ())}),
             ],
         )
+
+    def absent_locks(self, call: Call, copy: CopyFacts, source: str) -> set[str]:
+        """The lock files of the context that an install does without, since they are not copied yet where it runs."""
+        from optimizer.context.javascript import lock_files
+
+        assert self.model.context is not None
+        if _frozen(call):
+            return set()
+        place = posixpath.dirname(copy.image_of(self.model, source) or "/")
+        locks = {f: posixpath.join(place, posixpath.basename(f)) for f in lock_files(self.model.context, posixpath.dirname(source) or ".")}
+        return {f for f, path in locks.items() if not any(c.context_of(self.model, path) for c in self.copies)}
 
     def schemas(self, folder: str, packages: set[str]) -> list[str]:
         """The schema that the install script of @prisma/client generates the client from."""
@@ -469,8 +481,7 @@ def lock_trouble(model: Model, call: Call, folder: str) -> str | None:
     context = model.context
     assert context is not None
     locks = [posixpath.basename(f) for f in lock_files(context, folder)]
-    frozen = bool(call.options & {"--frozen-lockfile", "--immutable", "--pure-lockfile", "--no-save", "--no-package-lock"})
-    if frozen or (call.verb is not None and call.verb.value in ("ci", "clean-install", "install-clean")):
+    if _frozen(call):
         return None
     if call.ecosystem == "npm":
         if not set(locks) & {"package-lock.json", "npm-shrinkwrap.json"} or lock_agrees(context, folder):
@@ -486,6 +497,12 @@ def lock_trouble(model: Model, call: Call, folder: str) -> str | None:
             return None
         return "yarn.lock does not agree with package.json, so the install rewrites it"
     return "the install may rewrite pnpm-lock.yaml" if "pnpm-lock.yaml" in locks else None
+
+
+def _frozen(call: Call) -> bool:
+    """Whether an install leaves the lock file as it is, or fails."""
+    options = call.options & {"--frozen-lockfile", "--immutable", "--pure-lockfile", "--no-save", "--no-package-lock"}
+    return bool(options) or (call.verb is not None and call.verb.value in ("ci", "clean-install", "install-clean"))
 
 
 def _only_env(text: str, state: State) -> bool:

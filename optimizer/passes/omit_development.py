@@ -106,14 +106,15 @@ def _omit(model: Model, final: Stage, stage: Stage) -> Change | None:
         return None
     file = model.file
     node = file.instruction(install.position)
-    evidence = ("the program imports no development dependency", "the lock file agrees with package.json")
+    locks = ("the lock file agrees with package.json",) if install.locked else ()
+    evidence = ("the program imports no development dependency", *locks)
     if not plan.builds and not plan.checks:
-        if not can_leave_out(model, workspace.root, install.call):
+        if not can_leave_out(model, workspace.root, install):
             return None
-        new = production_install(node, install.call)
+        new = production_install(node, install.call, install.locked)
         changed = file.replaced(install.position, install.position + 1, [new])
         return Change("install without development dependencies", changed, (install.position,), evidence)
-    if stage is final or install.call.ecosystem != "npm" or lock_agrees(model.context, install.root) is not True:
+    if stage is final or install.call.ecosystem != "npm" or not install.locked or lock_agrees(model.context, install.root) is not True:
         return None
     from optimizer.passes.split.shared import with_lead
 
@@ -146,7 +147,7 @@ def _in_stage_of_its_own(model: Model, final: Stage, stage: Stage, plan: Plan) -
     packages = posixpath.join(install.folder, "node_modules")
     copies = [p for p in final.positions if (node := file.instruction(p)).flag("from") is not None and packages in node.words[:-1]]
     root = workspace_of(model.context, install.root) if model.context is not None else None
-    if len(copies) != 1 or renumbered(model, final) or root is None or root.members or not can_leave_out(model, root.root, install.call):
+    if len(copies) != 1 or renumbered(model, final) or root is None or root.members or not can_leave_out(model, root.root, install):
         return None
     written = file.instruction(copies[0])
     if not installs_apart(model, stage, plan, install) or len(written.words) != 2 or written.json is not None:

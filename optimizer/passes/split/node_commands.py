@@ -37,8 +37,8 @@ def project_install(node: Instruction) -> Call | None:
     return None
 
 
-def production_install(node: Instruction, call: Call) -> Instruction:
-    """The install without development dependencies; with npm, exactly what the lock file says.
+def production_install(node: Instruction, call: Call, locked: bool = True) -> Instruction:
+    """The install without development dependencies; with npm and a lock file, exactly what that says.
 
     Yarn with ``--immutable`` is 2 or later, which has a command for that in the place of an option.
     """
@@ -56,7 +56,7 @@ def production_install(node: Instruction, call: Call) -> Instruction:
     if word is None:
         word = call.command.words[-1]  # the manager alone installs
         return node.edited(*edits, (text.source(word.start), text.source_end(word.end), f"{word.text} {option}"))
-    name = "ci" if call.ecosystem == "npm" and word.value in ("install", "i", "isntall", "ci", "clean-install") else word.text
+    name = "ci" if locked and call.ecosystem == "npm" and word.value in ("install", "i", "isntall", "ci", "clean-install") else word.text
     return node.edited(*edits, (text.source(word.start), text.source_end(word.end), f"{name} {option}"))
 
 

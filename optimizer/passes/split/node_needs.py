@@ -16,6 +16,7 @@ from optimizer.model import Model
 from optimizer.model.application import Application
 from optimizer.model.launch import LANGUAGES
 from optimizer.passes.split.node_commands import BINS
+from optimizer.passes.split.node_steps import Install
 from optimizer.passes.split.shared import Refused, SystemPackages, packages_for, sort_packages
 from optimizer.passes.split.steps import SystemSteps
 from optimizer.syntax.shell import parse_script
@@ -119,16 +120,16 @@ def install_scripts_use(package: PackageJson) -> set[str]:
     return words & {*package.dev_dependencies}
 
 
-def can_leave_out(model: Model, root: PackageJson, call: Call) -> bool:
+def can_leave_out(model: Model, root: PackageJson, install: Install) -> bool:
     """Whether an install can be told to leave development dependencies out and installs the same otherwise."""
-    context = model.context
+    context, call = model.context, install.call
     assert context is not None
     if install_scripts_use(root) and "--ignore-scripts" not in call.options:
         return False
     locks = lock_files(context, root.folder)
     match call.ecosystem:
         case "npm":
-            return lock_agrees(context, root.folder) is True
+            return not install.locked or lock_agrees(context, root.folder) is True
         case "yarn":
             version = re.match(r"yarn@(\d+)", root.package_manager or "")
             modern = context.exists(posixpath.join(root.folder, ".yarnrc.yml")) or (version is not None and int(version[1]) > 1)

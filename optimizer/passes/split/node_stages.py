@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from optimizer.context.javascript import lock_agrees
+from optimizer.context.javascript import lock_agrees, lock_files
 from optimizer.context.nextjs import STANDALONE
 from optimizer.context.workspaces import Workspace
 from optimizer.knowledge.images import BaseImage
@@ -81,14 +81,15 @@ class NodeStages:
         plan, main = self.plan, self.main
         self.several = len(plan.installs) > 1
         works = bool(plan.checks) or any(self._nearest(b.folder) is main for b in plan.builds)
-        omits = self.development and not self.served and self.server is None and can_leave_out(self.model, self.workspace.root, main.call)
+        omits = self.development and not self.served and self.server is None and can_leave_out(self.model, self.workspace.root, main)
         # A project below the program's may use the packages of both, since Node searches the folders around a file.
         below = [i for i in plan.installs if i is not main and i.folder.startswith(f"{main.folder.rstrip('/')}/")]
         self.apart = self.several and not works and main.alone and not below and all(self._isolated(b.root) for b in plan.builds)
         known = self.outputs is not None and (self.several or self._separate)
-        self.third = self.apart or (omits and known and (works or self.several))
+        self.third = self.apart or (omits and known and main.locked and (works or self.several))
         self.production = omits and (self.third or not (works or self.several))
-        agrees = self.model.context is not None and lock_agrees(self.model.context, main.root) is True
+        context = self.model.context
+        agrees = context is not None and (lock_agrees(context, main.root) is True if main.locked else not lock_files(context, main.root))
         left = self.development and not self.production and not self.served and self.server is None
         self.prunes = left and not self.several and main.call.ecosystem == "npm" and agrees and (works or self._needs_scripts)
 
@@ -157,7 +158,7 @@ class NodeStages:
                 continue
             block = with_lead(file, position)
             if position == self.main.position and self.production and not self.third:
-                block[-1] = production_install(file.instruction(position), self.main.call)
+                block[-1] = production_install(file.instruction(position), self.main.call, self.main.locked)
             narrow = self._narrowed(position) if self.apart else None
             if narrow is not None:
                 block[-1:] = narrow

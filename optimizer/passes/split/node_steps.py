@@ -40,6 +40,13 @@ class Install:
     manifests: tuple[str, ...]
     alone: bool
 
+    @property
+    def locked(self) -> bool:
+        """Whether a lock file says which versions it installs."""
+        from optimizer.context.javascript import LOCKS
+
+        return bool({name for name, _ in LOCKS} & {posixpath.basename(file) for file in self.manifests})
+
 
 @dataclass(frozen=True)
 class Build:
