@@ -224,7 +224,8 @@ class _Reader:
 
     def operands(self, program: str, words: tuple[Word, ...]) -> None:
         for word in words:
-            value = word.value
+            home = re.match(r"(~|\$HOME|\$\{HOME\})/(?=[\w./-]+$)", word.text)
+            value = f"/root/{word.text[home.end() :]}" if home is not None and self.state.user in ("root", "0") else word.value
             if value is not None and (value.startswith("-") or re.match(r"\w+://", value) or value == "]"):
                 value = value.partition("=")[2] if value.startswith("-") else ""
                 if "/" not in value:
