@@ -6,6 +6,7 @@ import posixpath
 import re
 
 from optimizer.context.python_source import python_evidence
+from optimizer.ecosystems import Call
 from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.python_packages import packages_of_script, python_package, resolve
@@ -73,7 +74,8 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     if debian and (managed or not installs_python(calls)):
         return None
     compilers = compilers or debian  # pip recommends them
-    if not (managed or any(c.ecosystem == "pip" for c in calls)) or not (smaller or compilers or managed):
+    gains = smaller or compilers or managed
+    if not (managed or any(c.ecosystem == "pip" for c in calls)) or not (gains or _fetches(model, calls)):
         return None
     if image.package_manager != "apt":
         removed = any("apk del" in model.file.instruction(p).value for p in stage.positions)
@@ -94,6 +96,8 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         check_start(model, stage, application)
     _check_paths(model, stage, plan, application)
     system = system_packages(model, plan, application, runtime, stage)
+    if not gains and "git" in system.kept:
+        return None
     if debian:
         check_packages(plan.system, plan.system.positions[0])
         system = for_running(plan.system, system)
@@ -101,6 +105,16 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     if isinstance(bare, str) and not (compilers or managed or image.variant == "full"):
         raise Refused(f"the slim image stays, since {bare}", stage.position)
     return _change(model, stage, plan, system, runtime, REFERENCE if isinstance(bare, Bare) else reference, application, bare)
+
+
+def _fetches(model: Model, calls: list[Call]) -> bool:
+    """Whether a stage installs git only for pip to fetch packages with."""
+    if not any("git" in call.packages for call in calls if call.ecosystem == "apt"):
+        return False
+    files = {posixpath.basename(manifest) for call in calls if call.ecosystem == "pip" for manifest in call.manifests}
+    context = model.context
+    texts = [context.read_text(f) or "" for f in context.files() if posixpath.basename(f) in files] if context is not None else []
+    return any("git+" in text for text in (*texts, *(package for call in calls for package in call.packages)))
 
 
 def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
