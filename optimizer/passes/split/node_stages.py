@@ -37,7 +37,7 @@ from optimizer.passes.split.shared import (
     with_lead,
 )
 from optimizer.passes.split.steps import steps_of
-from optimizer.passes.text import quote_names
+from optimizer.passes.text import has_inner_comments, quote_names
 from optimizer.syntax import Blank, Instruction, Node
 
 _MANAGERS = frozenset({"yarn", "pnpm", "corepack", "yarnpkg", "@yarnpkg/cli-dist", "@pnpm/exe"})
@@ -159,6 +159,8 @@ class NodeStages:
             block = with_lead(file, position)
             if position == self.main.position and self.production and not self.third:
                 block[-1] = production_install(file.instruction(position), self.main.call, self.main.locked)
+            if plan.builds and position == plan.builds[-1].position:
+                block[-1] = self._without_compiled_cache(file.instruction(position))
             narrow = self._narrowed(position) if self.apart else None
             if narrow is not None:
                 block[-1:] = narrow
@@ -166,6 +168,18 @@ class NodeStages:
         if self.prunes:
             nodes.append(line(model, self.stage, "RUN", "npm prune --omit=dev"))
         return nodes
+
+    def _without_compiled_cache(self, node: Instruction) -> Instruction:
+        """A build with Next.js that removes what its bundler kept for another build: it lies inside of what runs."""
+        folder = next((path for path in self.outputs or () if posixpath.basename(path) == ".next"), None)
+        text = node.shell_text
+        if folder is None or self.server is not None or text is None or node.flags or node.heredocs or has_inner_comments(node):
+            return node
+        place = self.model.before(self.plan.builds[-1].position).workdir
+        alone = len(steps_of(node) or ()) == 1
+        path = posixpath.relpath(folder, place) if alone and place is not None and f"{folder}/".startswith(f"{place}/") else folder
+        end = text.source_end(len(text.text.rstrip()))
+        return node.edited((end, end, f" && rm -rf {_quoted(path)}/cache/webpack"))
 
     def _narrowed(self, position: int) -> list[Node] | None:
         """A COPY of everything as one of the projects that are built, which read nothing outside of their folders."""
