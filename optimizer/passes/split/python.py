@@ -315,7 +315,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
     compiles = any(build_only(p, "apt") for p in plan.system.written)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
     debian = stage.image is not None and stage.image.family in FAMILIES
-    needed = compiles or debian or bool(fetched & set(plan.system.written))
+    needed = compiles or debian or plan.fetched or bool(fetched & set(plan.system.written))
     steps = sorted(
         {
             *plan.build,

@@ -16,6 +16,7 @@ from optimizer.model.paths import placements, search_path
 from optimizer.model.reads import CannotTell, InstallsProject, reads
 from optimizer.model.state import State
 from optimizer.passes.split.python_exports import exported
+from optimizer.passes.split.python_installers import puts_on_path, runs_installer
 from optimizer.passes.split.python_managers import (
     MANAGERS,
     check_python,
@@ -62,6 +63,7 @@ class Plan:
         installs: What becomes of a RUN in the build stage where that is another text.
         made: Whether the manager makes the environment itself.
         exported: The requirements files that another stage writes, as paths of the image.
+        fetched: Whether the manager is installed by an installer that is downloaded.
     """
 
     build: list[int] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Plan:
     installs: dict[int, Instruction] = field(default_factory=dict)
     made: bool = False
     exported: set[str] = field(default_factory=set)
+    fetched: bool = False
 
 
 def sort_instructions(model: Model, stage: Stage) -> Plan:
@@ -117,6 +120,8 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
             case "ONBUILD":
                 raise Refused("it is a base for other images", position)
     _leave_exports(model, stage, plan)
+    if plan.fetched:
+        plan.runtime.update({p: [] for p, node in early if puts_on_path(node)})
     for position, step in plan.commands:
         named = plan.project or any(posixpath.basename(m) in step.text for m in (*plan.manifests, *plan.exported))
         if step.program in _EDITORS and plan.pip and position < plan.pip[-1] and named:
@@ -137,6 +142,12 @@ def _leave_exports(model: Model, stage: Stage, plan: Plan) -> None:
 
 
 def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies: list[CopyFacts], early: bool) -> None:
+    if plan.manager in ("poetry", "uv") and early and runs_installer(node):
+        plan.tools[position] = node
+        plan.build.append(position)
+        plan.runtime[position] = []
+        plan.fetched = True
+        return
     steps = steps_of(node)
     if steps is None:
         raise Refused("which stage it belongs to is not known: exec form, or more than a list of commands", position)
