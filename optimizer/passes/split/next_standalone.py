@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from optimizer.context.javascript_source import SOURCES
 from optimizer.context.nextjs import STANDALONE, builds_standalone
 from optimizer.context.workspaces import Workspace
 from optimizer.model import Model, Stage
@@ -67,10 +68,25 @@ def standalone_server(
     command = _command(model, position)
     if command is None:
         return None
-    packages = {name for package in workspace.packages for name in package.dependencies}
-    whole = bool(application.read or application.unknown_about("read", "module") or packages & _READ_SETTINGS)
+    packages = {name: text for package in workspace.packages for name, text in package.dependencies.items()}
+    if "sharp" not in packages and not _brings_sharp(packages.get("next", "")) and _optimizes_images(model, main.root):
+        return None
+    whole = bool(application.read or application.unknown_about("read", "module") or packages.keys() & _READ_SETTINGS)
     public = context.is_dir(posixpath.normpath(posixpath.join(main.root, "public")))
     return Standalone(folder, public, whole, position, command)
+
+
+def _brings_sharp(version: str) -> bool:
+    """Whether a version of Next.js depends on sharp, without which the server of its own serves no images before 15."""
+    major = re.search(r"\d+", version)
+    return major is not None and int(major[0]) >= 15
+
+
+def _optimizes_images(model: Model, root: str) -> bool:
+    """Whether a source of a project names the component whose images are made when they are asked for."""
+    assert model.context is not None
+    sources = [f for f in model.context.under(root) if f.endswith(SOURCES)]
+    return any(re.search(r"next/(legacy/|future/)?image\b", model.context.read_text(f) or "") for f in sources)
 
 
 def _command(model: Model, position: int) -> tuple[Node, ...] | None:

@@ -48,7 +48,7 @@ from optimizer.syntax import Blank, Dockerfile, Instruction, Node
 
 VENV = "/opt/venv"
 # Where the packages of the base image's own Python lie, and the commands that they bring.
-_OWN_PYTHON = re.compile(r"/usr/(local/)?(bin|lib)/(python|pip)|site-packages|/usr/local/bin/([\w.-]+)")
+_OWN_PYTHON = re.compile(r"/usr/(local/)?(bin|lib)/(python|pip)|(?:site|dist)-packages|/usr/local/bin/([\w.-]+)")
 # Files that may start programs.
 _CONFIGURATION = re.compile(r"\.(conf|ini|cfg|service|toml|ya?ml)$|(^|/)(crontab|Procfile)[^/]*$")
 _PROJECT_COMMANDS = frozenset({"flask", "alembic", "django-admin"})
