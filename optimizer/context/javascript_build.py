@@ -18,6 +18,7 @@ _NO_OUTPUT = frozenset({
     "echo", "rm", "rimraf", "del-cli", "mkdir", "mkdirp", "eslint", "prettier", "jest", "vitest", "mocha", "true", "exit", "test",
     "stylelint", "tslint", "shx", "chmod", "sleep", "time", "biome", "ls",
 })  # fmt: skip
+_REMOVES = frozenset({"echo", "rm", "rimraf", "del-cli", "mkdir", "mkdirp", "true"})
 # Tools and the folder that they write by default. Source: each tool's documentation of its build command.
 _DEFAULTS = {
     ("next", "build"): ".next",
@@ -48,10 +49,14 @@ _PREFIXES = frozenset({"cross-env", "env", "npx", "dotenv", "--", "env-cmd", "no
 
 
 class BuildOutputs(Struct, frozen=True):
-    """What a build writes: paths relative to the folder of its package.json, and why there may be more (None: there is not)."""
+    """What a build writes: paths relative to the folder of its package.json, and why there may be more (None: there is not).
+
+    reads: the folders that its tools take their sources from, None when these may be anywhere.
+    """
 
     paths: tuple[str, ...]
     unknown: str | None = None
+    reads: tuple[str, ...] | None = None
 
 
 def build_outputs(context: BuildContext, folder: str, script: str, command: str = "") -> BuildOutputs:
@@ -64,7 +69,7 @@ def build_outputs(context: BuildContext, folder: str, script: str, command: str 
         reader.text(command, 0)
     else:
         reader.script(package, script, 0)
-    return BuildOutputs(tuple(dict.fromkeys(reader.paths)), reader.unknown)
+    return BuildOutputs(tuple(dict.fromkeys(reader.paths)), reader.unknown, tuple(reader.reads) if not reader.anywhere else None)
 
 
 class _Reader:
@@ -72,6 +77,8 @@ class _Reader:
         self.context, self.top, self.folder = context, package.folder, package.folder
         self.paths: list[str] = []
         self.unknown: str | None = None
+        self.reads: list[str] = []
+        self.anywhere = False
 
     def script(self, package: PackageJson, name: str, depth: int) -> None:
         if depth > 8 or name not in package.scripts:
@@ -126,8 +133,9 @@ class _Reader:
             if self.folder.startswith("..") or not self.context.is_dir(self.folder):
                 self.unknown = self.unknown or f"where `{text}` runs is not known"
         elif program in _NO_OUTPUT:
-            return
+            self.anywhere = self.anywhere or program not in _REMOVES
         elif program in ("cp", "mv", "copyfiles", "cpx", "cpy", "ncp"):
+            self.anywhere = True
             self.add(operands[-1] if operands else None, text)
         elif (program, operands[0] if operands else "") in _DEFAULTS:
             self.configured(program, _DEFAULTS[(program, operands[0])], rest, text)
@@ -135,6 +143,7 @@ class _Reader:
             self.tool(program, rest, operands, text)
 
     def tool(self, program: str, rest: list[str], operands: list[str], text: str) -> None:
+        self.anywhere = self.anywhere or program != "vite"
         if program == "esbuild":
             self.add(_option(rest, "--outfile") or _option(rest, "--outdir"), text)
         elif program in ("tsc", "ttsc", "vue-tsc"):
@@ -177,10 +186,14 @@ class _Reader:
         root = self.setting(settings, r"root\s*:\s*[\"']([^\"']+)", ".")
         if root is None or (folder != "." and root != ".") or self.setting(settings, _FRAMEWORKS, "") != "":
             return None
+        base = posixpath.normpath(folder if root == "." else root)
+        self.reads.append(posixpath.normpath(posixpath.join(self.folder, base)))
+        self.anywhere = self.anywhere or folder == "." or self.folder != self.top
         out = _option(rest, "--outDir") or self.setting(settings, r"outDir\s*:\s*[\"']([^\"']+)", "dist")
-        return posixpath.join(folder if root == "." else root, out) if out is not None else None
+        return posixpath.join(base, out) if out is not None else None
 
     def configured(self, program: str, default: str, rest: list[str], text: str) -> None:
+        self.anywhere = True
         if program in ("next",):
             default = self.setting("next.config", r"distDir\s*:\s*[\"']([^\"']+)", default) or default
         self.add(_option(rest, "--dest", "--dist-dir", "--outDir", "--out-dir") or default, text)

@@ -32,3 +32,17 @@ def test_outputs_of_a_build(tmp_path: Path, script: str, files: dict[str, str], 
         (tmp_path / name).write_text(text)
     found = build_outputs(BuildContext.open(tmp_path), ".", "build")
     assert (None if found.unknown else found.paths) == paths
+
+
+@pytest.mark.parametrize(
+    ("script", "reads"),
+    [
+        ("rimraf dist && vite build client --outDir ../dist", ("client",)),
+        ("vite build", None),
+        ("vite build client && tsc", None),
+        ("cp -r static dist && vite build client", None),
+    ],
+)
+def test_folders_that_a_build_reads(tmp_path: Path, script: str, reads: tuple[str, ...] | None) -> None:
+    (tmp_path / "package.json").write_text(json.dumps({"scripts": {"build": script}}))
+    assert build_outputs(BuildContext.open(tmp_path), ".", "build").reads == reads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import replace
 
 from optimizer.context.javascript import plug_and_play
@@ -24,6 +25,9 @@ from optimizer.passes.split.node_stages import NodeStages
 from optimizer.passes.split.node_steps import Install, Plan, sort_instructions
 from optimizer.passes.split.shared import Refused, no_twin, reference_text
 from optimizer.passes.split.steps import steps_of
+
+# Settings beside package.json that the tools of a folder below it look for as well.
+_SETTINGS = re.compile(r"(\.?(postcss|tailwind|tsconfig|jsconfig|babel|browserslist|uno|unocss|swc|prettier|env)(rc)?\b|\.env)")
 
 
 def split_node(model: Model, stage: Stage) -> Change | None:
@@ -79,6 +83,7 @@ def split_node(model: Model, stage: Stage) -> Change | None:
     server = standalone_server(model, stage, plan, main, workspace, outputs, application)
     gain = runtime is not image or bool(system.dropped) or (development and bool(plan.builds)) or server is not None
     stages = NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development, server=server)
+    stages = replace(stages, inputs=_inputs(model, plan, main, workspace))
     if model.runtime is not Runtime.DISTROLESS:
         return stages.change() if gain else None
     bare = bare_runtime(model, stage, main.call.ecosystem, application, system)
@@ -117,6 +122,19 @@ def _main_install(stage: Stage, plan: Plan, application: Application) -> Install
     if not around:
         raise Refused("dependencies are installed in several folders, and which are the program's is not known", stage.position)
     return max(around, key=lambda i: len(i.root) if i.root != "." else 0)
+
+
+def _inputs(model: Model, plan: Plan, main: Install, workspace: Workspace) -> tuple[str, ...]:
+    """The folders of the context that all builds take their sources from, none when these may be anywhere."""
+    assert model.context is not None
+    found: list[str] = []
+    for build in plan.builds:
+        reads = build_outputs(model.context, build.root, build.script, build.command).reads
+        if reads is None or build.root != main.root or build.folder != main.folder:
+            return ()
+        found += reads
+    settings = any(_SETTINGS.match(posixpath.basename(f)) for f in model.context.files() if "/" not in f)
+    return () if settings or workspace.members or plan.checks or len(plan.installs) > 1 else tuple(dict.fromkeys(found))
 
 
 def _outputs(model: Model, plan: Plan) -> tuple[str, ...] | None:

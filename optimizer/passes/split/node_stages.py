@@ -57,6 +57,7 @@ class NodeStages:
         bare: How the program starts on an image of Node alone, None where it runs on one with a shell.
         remark: More that the split rests on.
         server: The server of its own that the build makes, with the packages it needs.
+        inputs: The folders of the context that the builds take their sources from, none when these may be anywhere.
     """
 
     model: Model
@@ -72,6 +73,7 @@ class NodeStages:
     bare: Bare | None = None
     remark: str = ""
     server: Standalone | None = None
+    inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.file = self.model.file
@@ -161,7 +163,8 @@ class NodeStages:
                 block[-1] = production_install(file.instruction(position), self.main.call, self.main.locked)
             if plan.builds and position == plan.builds[-1].position:
                 block[-1] = self._without_compiled_cache(file.instruction(position))
-            narrow = self._narrowed(position) if self.apart else None
+            roots = tuple(dict.fromkeys(b.root for b in plan.builds)) if self.apart else self._folders(position)
+            narrow = self._narrowed(position, roots) if roots else None
             if narrow is not None:
                 block[-1:] = narrow
             nodes.extend(spaced(file, position, block) if len(nodes) > 1 else block)
@@ -181,10 +184,15 @@ class NodeStages:
         end = text.source_end(len(text.text.rstrip()))
         return node.edited((end, end, f" && rm -rf {_quoted(path)}/cache/webpack"))
 
-    def _narrowed(self, position: int) -> list[Node] | None:
-        """A COPY of everything as one of the projects that are built, which read nothing outside of their folders."""
+    def _folders(self, position: int) -> tuple[str, ...]:
+        """The folders that the builds read of what an instruction behind the install copies, none where they may read more."""
+        late = self.main.position < position < min((b.position for b in self.plan.builds), default=0)
+        known = self.outputs is not None and all(self._isolated(root) for root in self.inputs)
+        return self.inputs if late and known and self.third and not self.plan.rest.get(self.plan.builds[-1].position) else ()
+
+    def _narrowed(self, position: int, roots: tuple[str, ...]) -> list[Node] | None:
+        """A COPY of everything as one of the folders that are built, which read nothing outside of them."""
         copy = next((c for c in self.copies if c.position == position), None)
-        roots = dict.fromkeys(b.root for b in self.plan.builds)
         if copy is None or copy.sources != (".",) or copy.node.flags:
             return None
         target = copy.node.words[-1].rstrip("/")
