@@ -33,6 +33,8 @@ def _compiled(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
 def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
     """The ways to split a stage that installs packages for the distribution's own Python or Node."""
+    if model.context is None:
+        return ()
     text = "".join(node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN")
     found: list[Splitter] = []
     if "python3" in text and "pip" in text:
