@@ -60,7 +60,7 @@ def standalone_server(
         return None
     if {b.folder for b in plan.builds} != {folder} or tuple(outputs or ()) != (f"{folder}/.next",):
         return None
-    if not builds_standalone(context, main.root):
+    if not builds_standalone(context, main.root) or model.before(plan.last).user not in ("root", "0"):
         return None
     position = model.last(stage, "CMD")
     if position is None or model.last(stage, "ENTRYPOINT") is not None or model.behind(stage).workdir != folder:

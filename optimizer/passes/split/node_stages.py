@@ -137,6 +137,8 @@ class NodeStages:
         options = install_options(packages, plan.system.options)
         if packages:
             first = plan.system.positions[0] if plan.system.positions and plan.system.positions[0] < plan.first else plan.first
+            if model.before(first).user not in ("root", "0"):
+                raise Refused("system packages would be installed by another user than root", first)
             replaced[first] = [apt_install(model, stage, packages, options), *replaced[first]]
         end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
         if self.bare is not None:
@@ -342,11 +344,12 @@ def _copied_again(model: Model, copy: CopyFacts, copies: tuple[CopyFacts, ...]) 
 
 def _copy(model: Model, stage: Stage, source: str, path: str, position: int) -> Instruction:
     """A COPY of a path out of another stage to the same path, which is written relative to WORKDIR where it lies below it."""
-    workdir = model.before(position).workdir
+    workdir, user = model.before(position).workdir, model.before(position).user
+    owner = f"--chown={user} " if user not in ("root", "0") else ""
     target = path
     if workdir not in (None, "/") and f"{path}/".startswith(f"{workdir}/"):
         target = "./" if path == workdir else f"./{posixpath.relpath(path, workdir)}"
-    return line(model, stage, "COPY", f"--from={source} {_quoted(path)} {_quoted(target)}")
+    return line(model, stage, "COPY", f"--from={source} {owner}{_quoted(path)} {_quoted(target)}")
 
 
 def _quoted(path: str) -> str:

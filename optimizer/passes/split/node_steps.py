@@ -119,11 +119,17 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
             continue
         if position in plan.global_runs and not _builds_with_globals(model, plan):
             continue
-        if node.keyword == "ONBUILD" or (node.keyword == "USER" and model.before(plan.last).user not in ("root", "0")):
+        if node.keyword == "ONBUILD" or (node.keyword == "USER" and not _has_account(stage, model.before(plan.last).user)):
             raise Refused(f"{node.keyword} stands above the install or the build", position)
-        if node.keyword in ("ENV", "ARG", "WORKDIR", "SHELL", "COPY", "ADD", "RUN"):
+        if node.keyword in ("ENV", "ARG", "WORKDIR", "SHELL", "COPY", "ADD", "RUN", "USER"):
             plan.build.append(position)
     return plan
+
+
+def _has_account(stage: Stage, user: str | None) -> bool:
+    """Whether every image of Node has the account that installs, so that it can do so in another stage as well."""
+    known = stage.image.users if stage.image is not None else {}
+    return (user or "").partition(":")[0] in {"root", "0", *known, *map(str, known.values())}
 
 
 def _builds_with_globals(model: Model, plan: Plan) -> bool:
