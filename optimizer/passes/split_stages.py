@@ -48,6 +48,15 @@ def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
     return tuple(found)
 
 
+def _of_runtimes(stage: Stage) -> tuple[Splitter, ...]:
+    """The way to put a stage on a smaller image that starts from another stage."""
+    if stage.image is None or stage.image.family not in ("python", "node") or stage.image.variant != "full":
+        return ()
+    from optimizer.passes.split.runtime import slim_runtime
+
+    return (slim_runtime,)
+
+
 def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
     """The ways to split a stage on the image that it has, in the order in which they are asked.
 
@@ -141,9 +150,9 @@ class SplitStages(Pass):
     def changes(self, model: Model) -> Iterator[Change | Refusal]:
         """See ``Pass.changes``."""
         stage = model.final
-        if model.dependants(stage) or stage.base is not None or stage.image is None:
+        if model.dependants(stage) or stage.image is None:
             return
-        found = splitters(model, stage)
+        found = splitters(model, stage) if stage.base is None else _of_runtimes(stage)
         if not found:
             return
         from optimizer.passes.split.shared import Refused, renumbered

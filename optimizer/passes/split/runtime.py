@@ -17,7 +17,7 @@ from optimizer.passes.split.shared import (
     reference_text,
     with_certificates,
 )
-from optimizer.passes.split.steps import FILE_COMMANDS, steps_of
+from optimizer.passes.split.steps import FILE_COMMANDS, SystemSteps, steps_of
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Node
 
@@ -34,19 +34,21 @@ def slim_runtime(model: Model, stage: Stage) -> Change | None:
     image = stage.image
     if image is None or image.family not in ("python", "node") or image.variant != "full" or image.package_manager != "apt":
         return None
-    sources = [model.stages[i] for i in sorted(model.dependencies[stage.index])]
-    if not sources or stage.base is not None or model.context is None or not _only_files(model, stage):
+    bases = _bases(model, stage)
+    sources = [s for i in sorted(model.dependencies[stage.index]) if (s := model.stages[i]) not in bases]
+    installed = _installed(model, stage)
+    if not sources or model.context is None or installed is None or any(base.positions for base in bases):
         return None
     if any(s.image is None or (s.image.family, s.image.version, s.image.distribution) != _kind(image) for s in sources):
         return None  # what another image built may need what only that one has
     application = application_of(model, stage)
     if application is None or application.language != image.family:
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
-    runtime, reference = _twin(model, stage, image)
-    system = _needs(model, stage, application, runtime)
+    runtime, reference = _twin(model, stage, [stage, *bases][-1], image)
+    system = _needs(model, stage, application, runtime, installed)
     file = model.file
     new: list[Node] = [from_line(model, stage, reference, stage.name)]
-    packages = with_certificates(system.kept, image, runtime)
+    packages = tuple(p for p in with_certificates((*system.kept, *installed), image, runtime) if p not in installed)
     if packages:
         new.append(apt_install(model, stage, packages, install_options(packages, ())))
     evidence = ["the stage copies what was built for the same version on the same Debian, and builds nothing itself"]
@@ -60,29 +62,46 @@ def _kind(image: BaseImage) -> tuple[str, str | None, str | None]:
     return image.family, image.version, image.distribution
 
 
-def _only_files(model: Model, stage: Stage) -> bool:
-    """Whether every RUN of a stage does nothing but make and change files."""
+def _bases(model: Model, stage: Stage) -> list[Stage]:
+    """The stages that a stage starts from, the nearest first."""
+    found: list[Stage] = []
+    while stage.base is not None:
+        stage = model.stages[stage.base]
+        found.append(stage)
+    return found
+
+
+def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
+    """The Debian packages that a stage installs; None when a RUN does more than that and making and changing files."""
+    system = SystemSteps()
     for position in stage.positions:
         instruction = model.file.instruction(position)
         if instruction.keyword == "ONBUILD":
-            return False
+            return None
         if instruction.keyword == "RUN":
             steps = steps_of(instruction)
-            if steps is None or any(step.call is not None or step.program not in FILE_COMMANDS for step in steps):
-                return False
-    return True
+            calls = [step.call for step in steps or () if step.call is not None]
+            others = [step for step in steps or () if step.call is None and step.program not in FILE_COMMANDS]
+            if steps is None or others or any(call.ecosystem != "apt" for call in calls):
+                return None
+            try:
+                for call in calls:
+                    system.take(model, position, call)
+            except Refused:
+                return None
+    return tuple(system.packages)
 
 
-def _twin(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str]:
+def _twin(model: Model, stage: Stage, root: Stage, image: BaseImage) -> tuple[BaseImage, str]:
     for twin in runtime_twins(image):
-        found, text = lookup(twin), reference_text(model, stage, image, twin)
+        found, text = lookup(twin), reference_text(model, root, image, twin)
         if found is not None and found.variant == "slim" and text is not None:
             return found, text
     raise Refused(no_twin(stage, "Python" if image.family == "python" else "Node"), stage.position)
 
 
-def _needs(model: Model, stage: Stage, application: Application, runtime: BaseImage) -> SystemPackages:
-    """The system packages that the program needs and the slim image lacks.
+def _needs(model: Model, stage: Stage, application: Application, runtime: BaseImage, installed: tuple[str, ...]) -> SystemPackages:
+    """The system packages that the program needs and neither the slim image nor the stage itself brings.
 
     Raises:
         Refused: That is not known.
@@ -90,15 +109,18 @@ def _needs(model: Model, stage: Stage, application: Application, runtime: BaseIm
     if application.language == "node":
         from optimizer.context.workspaces import workspace_of
         from optimizer.passes.split import node_needs
-        from optimizer.passes.split.steps import SystemSteps
 
         workspace = workspace_of(model.context, application.package.folder) if application.package is not None and model.context else None
         if workspace is None:
             raise Refused("there is no package.json in the build context", stage.position)
-        return node_needs.system_packages(model, SystemSteps(), workspace, [], application, runtime, stage.position)
+        return _without(node_needs.system_packages(model, SystemSteps(), workspace, [], application, runtime, stage.position), installed)
     from optimizer.passes.split import python, python_steps
 
     if application.requirements is None or application.requirements.problems:
         raise Refused("which packages are installed is not known", stage.position)
     plan = python_steps.Plan(requirements=list(application.requirements.packages))
-    return python.system_packages(model, plan, application, runtime, stage)
+    return _without(python.system_packages(model, plan, application, runtime, stage), installed)
+
+
+def _without(system: SystemPackages, installed: tuple[str, ...]) -> SystemPackages:
+    return SystemPackages(tuple(p for p in system.kept if p not in installed), system.dropped, system.options)
