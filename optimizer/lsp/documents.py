@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 from lsprotocol.types import (
@@ -9,6 +10,8 @@ from lsprotocol.types import (
     Diagnostic,
     DiagnosticSeverity,
     OptionalVersionedTextDocumentIdentifier,
+    Position,
+    PositionEncodingKind,
     Range,
     TextDocumentEdit,
     TextEdit,
@@ -18,8 +21,9 @@ from msgspec import Struct
 
 import optimizer
 from optimizer.engine import Options, Result, Rewrite
+from optimizer.engine.result import Finding
 from optimizer.engine.single import alone
-from optimizer.lsp.positions import edits_between, lines_range
+from optimizer.lsp.positions import Positions
 from optimizer.outcome import Outcome, outcome_of
 from optimizer.passes.base import IgnoreFile
 from optimizer.request import Request
@@ -28,7 +32,7 @@ from optimizer.syntax import encode, parse
 SOURCE = "dopt"
 
 
-class Document(Struct, frozen=True):
+class Document(Struct, frozen=True, dict=True):
     """One version of a document and what came of it.
 
     Args:
@@ -37,6 +41,7 @@ class Document(Struct, frozen=True):
         text: Its text, saved or not.
         outcome: What ``dopt fix`` would do with it.
         request: How it was asked.
+        encoding: What the editor counts characters in.
     """
 
     uri: str
@@ -44,6 +49,12 @@ class Document(Struct, frozen=True):
     text: str
     outcome: Outcome
     request: Request
+    encoding: str = PositionEncodingKind.Utf16
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Where the editor sees what lies at an offset or on a line."""
+        return Positions(self.text, self.encoding)
 
     @property
     def result(self) -> Result | None:
@@ -51,22 +62,25 @@ class Document(Struct, frozen=True):
         return self.outcome.result
 
 
-def read_document(uri: str, path: Path, text: str, request: Request) -> Document:
-    """Find out what there is to do in a text. What goes wrong is part of the outcome."""
-    return Document(uri, path, text, outcome_of(path, encode(text), request), request)
+def read_document(uri: str, path: Path, text: str, request: Request, encoding: str = PositionEncodingKind.Utf16) -> Document:
+    """Find out what there is to do in a text. What goes wrong is part of the outcome; in an excluded file there is nothing."""
+    outcome = Outcome(path) if request.excludes(path) else outcome_of(path, encode(text), request)
+    return Document(uri, path, text, outcome, request, encoding)
 
 
 def diagnostics_of(document: Document) -> list[Diagnostic]:
     """Errors as BuildKit says them; without any, a hint for each rewrite and each finding, and what keeps dopt from working."""
-    text = document.text
-    problems = parse(text).problems
-    if problems:
-        return [_diagnostic(lines_range(text, p.line, p.line), p.message, DiagnosticSeverity.Error, "syntax") for p in problems]
-    if document.result is None:
-        return [_diagnostic(lines_range(text, 1, 1), str(error), DiagnosticSeverity.Warning, "dopt") for error in document.outcome.errors]
+    lines, result = document.positions.lines, document.result
+    if result is None and document.outcome.errors:
+        problems = parse(document.text).problems
+        if problems:
+            return [_diagnostic(lines(p.line, p.line), p.message, DiagnosticSeverity.Error, "syntax") for p in problems]
+        return [_diagnostic(lines(1, 1), str(error), DiagnosticSeverity.Warning, "dopt") for error in document.outcome.errors]
+    if result is None:
+        return []
     kind = DiagnosticSeverity.Information
-    rewrites = [_diagnostic(lines_range(text, *each.lines), each.summary, kind, each.pass_name) for each in document.result.rewrites]
-    return rewrites + [_diagnostic(lines_range(text, f.line, f.line), f.message, kind, f.check) for f in document.result.findings]
+    rewrites = [_diagnostic(lines(*each.lines), each.summary, kind, each.pass_name) for each in result.rewrites]
+    return rewrites + [_diagnostic(lines(f.line, f.line), f.message, kind, f.check) for f in result.findings]
 
 
 def _diagnostic(where: Range, message: str, severity: DiagnosticSeverity, code: str) -> Diagnostic:
@@ -76,8 +90,17 @@ def _diagnostic(where: Range, message: str, severity: DiagnosticSeverity, code: 
 def rewrites_at(document: Document, where: Range) -> list[Rewrite]:
     """The rewrites whose lines a range touches."""
     found = document.result.rewrites if document.result is not None else ()
-    ranges = [(rewrite, lines_range(document.text, *rewrite.lines)) for rewrite in found]
-    return [rewrite for rewrite, own in ranges if own.start.line <= where.end.line and where.start.line <= own.end.line]
+    return [each for each in found if _touch(document.positions.lines(*each.lines), where)]
+
+
+def findings_at(document: Document, where: Range) -> list[Finding]:
+    """The findings on the lines of a range."""
+    found = document.result.findings if document.result is not None else ()
+    return [each for each in found if _touch(document.positions.lines(each.line, each.line), where)]
+
+
+def _touch(one: Range, other: Range) -> bool:
+    return one.start.line <= other.end.line and other.start.line <= one.end.line
 
 
 def fix_all(document: Document) -> WorkspaceEdit | None:
@@ -100,29 +123,40 @@ def _rewritten(document: Document, options: Options) -> Result:
     return optimizer.optimize(document.text, context=context, config=options)
 
 
+def keep(document: Document, name: str, line: int) -> WorkspaceEdit:
+    """A comment above a line that keeps it from a pass or a check. ``line``: from 1."""
+    start = document.positions.lines(line, line).start.line
+    text = document.text.split("\n")[line - 1]
+    indent, newline = text[: len(text) - len(text.lstrip(" \t"))], "\r\n" if text.endswith("\r") else "\n"
+    comment = TextEdit(Range(Position(start, 0), Position(start, 0)), f"{indent}# dopt: ignore[{name}]{newline}")
+    return WorkspaceEdit(document_changes=[TextDocumentEdit(OptionalVersionedTextDocumentIdentifier(document.uri), [comment])])
+
+
 def format_edits(document: Document) -> list[TextEdit]:
     """Every rewrite of the Dockerfile's own text."""
-    return [] if document.result is None else edits_between(document.text, document.result.text)
+    return [] if document.result is None else document.positions.edits(document.result.text)
 
 
 def _edit(document: Document, result: Result) -> WorkspaceEdit:
-    own = TextDocumentEdit(OptionalVersionedTextDocumentIdentifier(document.uri), edits_between(document.text, result.text))
+    own = TextDocumentEdit(OptionalVersionedTextDocumentIdentifier(document.uri), document.positions.edits(result.text))
     changes: list[TextDocumentEdit | CreateFile] = [own] if result.changed else []
     if result.ignore_file is not None and document.outcome.folder is not None:
-        changes += _ignore_file_edits(document.outcome.folder / result.ignore_file.path, result.ignore_file)
+        changes += _ignore_file_edits(document.outcome.folder / result.ignore_file.path, result.ignore_file, document.encoding)
     return WorkspaceEdit(document_changes=list(changes))
 
 
-def _ignore_file_edits(path: Path, new: IgnoreFile) -> list[TextDocumentEdit | CreateFile]:
+def _ignore_file_edits(path: Path, new: IgnoreFile, encoding: str) -> list[TextDocumentEdit | CreateFile]:
     uri = path.resolve().as_uri()
-    edit = TextDocumentEdit(OptionalVersionedTextDocumentIdentifier(uri), edits_between(new.before or "", new.text))
+    edit = TextDocumentEdit(OptionalVersionedTextDocumentIdentifier(uri), Positions(new.before or "", encoding).edits(new.text))
     return [CreateFile(uri), edit] if new.before is None else [edit]
 
 
-def hover_text(rewrites: list[Rewrite]) -> str:
-    """What rewrites do, why they are right and how safe they are, in Markdown."""
+def hover_text(rewrites: list[Rewrite], findings: list[Finding]) -> str:
+    """What rewrites do, why they are right and how safe they are, and why findings are not mended, in Markdown."""
     parts = []
     for rewrite in rewrites:
         lines = [f"**{rewrite.pass_name}**: {rewrite.summary} ({rewrite.safety.value})", *(f"- {each}" for each in rewrite.evidence)]
         parts.append("\n".join([*lines, *([f"- only if {rewrite.assumption}"] if rewrite.assumption else [])]))
+    for finding in findings:
+        parts.append(f"**{finding.check}**: {finding.message}\n- not mended: {finding.reason}")
     return "\n\n".join(parts)

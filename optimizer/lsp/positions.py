@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 
-from lsprotocol.types import Position, Range, TextEdit
+from lsprotocol.types import Position, PositionEncodingKind, Range, TextEdit
 
 from optimizer.engine import diff
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_UNITS: dict[str, Callable[[str], int]] = {
+    PositionEncodingKind.Utf8: lambda text: len(text.encode("utf-8", "surrogatepass")),
+    PositionEncodingKind.Utf16: lambda text: sum(2 if ord(c) > 0xFFFF else 1 for c in text),
+    PositionEncodingKind.Utf32: len,
+}
 
 
-def position_at(text: str, offset: int) -> Position:
-    """The position of an offset: lines as the protocol counts them, characters in UTF-16 units."""
-    line, start = 0, 0
-    for end in _LINE_END.finditer(text, 0, offset):
-        line, start = line + 1, end.end()
-    return Position(line, sum(2 if ord(c) > 0xFFFF else 1 for c in text[start:offset]))
-
-
-def lines_range(text: str, first: int, last: int) -> Range:
-    """The range of whole lines, without the last one's end.
+class Positions:
+    """The positions of one text.
 
     Args:
-        text: A Dockerfile's text.
-        first, last: Line numbers from 1, as dopt counts them: every ``\\n`` ends one.
+        text: The text.
+        encoding: What the client counts characters in: ``utf-8``, ``utf-16`` or ``utf-32``.
     """
-    starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
-    begin = starts[min(first - 1, len(starts) - 2)]
-    end = max(starts[min(last, len(starts) - 1)] - 1, begin)
-    return Range(position_at(text, begin), position_at(text, end - (text[end - 1 : end] == "\r" and end > begin)))
 
+    def __init__(self, text: str, encoding: str = PositionEncodingKind.Utf16) -> None:
+        self.text = text
+        self._units = _UNITS[encoding]
+        self._starts = [0, *(end.end() for end in _LINE_END.finditer(text))]  # of lines as the protocol counts them
+        self._lines = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]  # as dopt counts them
 
-def edits_between(before: str, after: str) -> list[TextEdit]:
-    """Edits of whole lines that turn one text into another; lines in common are not touched."""
-    return [
-        TextEdit(Range(position_at(before, edit.start), position_at(before, edit.end)), edit.text)
-        for edit in diff.edits_between(before, after)
-    ]
+    def at(self, offset: int) -> Position:
+        """The position of an offset."""
+        line = bisect_right(self._starts, offset) - 1
+        return Position(line, self._units(self.text[self._starts[line] : offset]))
+
+    def lines(self, first: int, last: int) -> Range:
+        """The range of whole lines, without the last one's end. Line numbers are from 1; every ``\\n`` ends a line."""
+        begin = self._lines[min(first - 1, len(self._lines) - 2)]
+        end = max(self._lines[min(last, len(self._lines) - 1)] - 1, begin)
+        return Range(self.at(begin), self.at(end - (self.text[end - 1 : end] == "\r" and end > begin)))
+
+    def edits(self, after: str) -> list[TextEdit]:
+        """Edits of whole lines that turn the text into another; lines in common are not touched."""
+        found = diff.edits_between(self.text, after)
+        return [TextEdit(Range(self.at(edit.start), self.at(edit.end)), edit.text) for edit in found]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
@@ -13,13 +15,19 @@ from pygls.uris import to_fs_path
 
 from optimizer import __version__
 from optimizer.config import Configs
-from optimizer.lsp.documents import Document, diagnostics_of, fix_all, fix_one, format_edits, hover_text, read_document, rewrites_at
+from optimizer.engine.result import RewriteKey
+from optimizer.lsp import documents
+from optimizer.lsp.documents import Document
 from optimizer.request import Request
 
 PATIENCE = 3  # seconds that a client has to answer what its settings are
 PAUSE = 0.2  # seconds of silence before a text that is being typed is looked at
 FIX_ALL = "source.fixAll.dopt"
 COMMAND = "dopt.fixAll"
+ALL = "Make all of dopt's rewrites"
+KEEP = "Keep as it is: # dopt: ignore[{}]"
+WATCHED = ("dopt.toml", "pyproject.toml", "*.dockerignore", ".containerignore", ".hadolint.y{a,}ml")
+T = TypeVar("T")
 
 
 class DoptServer(LanguageServer):
@@ -29,6 +37,7 @@ class DoptServer(LanguageServer):
         super().__init__("dopt", __version__)
         self.settings: dict[str, Any] = {}
         self.known: dict[str, tuple[int | None, Document]] = {}
+        self.looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.ready = asyncio.Event()
 
     def request(self) -> Request:
@@ -48,20 +57,31 @@ class DoptServer(LanguageServer):
         with suppress(TimeoutError):
             await asyncio.wait_for(self.ready.wait(), PATIENCE)
         self.ready.set()
-        source = self.workspace.get_text_document(uri)
-        version, known = self.known.get(uri, (None, None))
-        if known is None or version != source.version or known.text != source.source:
-            text, path = source.source, _path_of(uri, self.workspace.root_path)
-            known = await asyncio.get_running_loop().run_in_executor(None, read_document, uri, path, text, self.request())
-            self.known[uri] = source.version, known
+        async with self.looking[uri]:  # of those who wait here while the text changes, the first looks at the newest one
+            source = self.workspace.get_text_document(uri)
+            version, known = self.known.get(uri, (None, None))
+            if known is None or version != source.version or known.text != source.source:
+                text, path, encoding = source.source, _path_of(uri, self.workspace.root_path), self.workspace.position_encoding
+                known = await self.off(documents.read_document, uri, path, text, self.request(), encoding or lsp.PositionEncodingKind.Utf16)
+                self.known[uri] = source.version, known
         return known
 
+    async def off(self, work: Callable[..., T], *given: Any) -> T:
+        """What a function returns, called off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(None, work, *given)
+
     async def publish(self, uri: str) -> None:
-        """Send the diagnostics of a document, unless it changed again meanwhile."""
+        """Send the diagnostics of a document, unless it changed or was closed meanwhile."""
         version = self.workspace.get_text_document(uri).version
-        document = await self.document(uri)
-        if self.workspace.get_text_document(uri).version == version:
-            self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, diagnostics_of(document), version))
+        found = await self.off(documents.diagnostics_of, await self.document(uri))
+        if uri in self.workspace.text_documents and self.workspace.get_text_document(uri).version == version:
+            self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, found, version))
+
+    async def look_anew(self) -> None:
+        """Publish the diagnostics of all open documents again: settings or files beside them have changed."""
+        self.known.clear()
+        for uri in list(self.workspace.text_documents):
+            await self.publish(uri)
 
 
 def _path_of(uri: str, root: str | None) -> Path:
@@ -75,11 +95,22 @@ server = DoptServer()
 
 @server.feature(lsp.INITIALIZED)
 async def initialized(ls: DoptServer, _params: lsp.InitializedParams) -> None:
-    """Ask for the client's settings."""
+    """Ask for the client's settings, and to be told when files change that say how documents are done."""
     try:
         await _read_settings(ls)
     finally:
         ls.ready.set()
+    watching = ls.client_capabilities.workspace and ls.client_capabilities.workspace.did_change_watched_files
+    if watching and watching.dynamic_registration:
+        options = lsp.DidChangeWatchedFilesRegistrationOptions([lsp.FileSystemWatcher(f"**/{name}") for name in WATCHED])
+        wanted = lsp.Registration("files", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+        await ls.client_register_capability_async(lsp.RegistrationParams([wanted]))
+
+
+@server.feature(lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+async def files_changed(ls: DoptServer, _params: lsp.DidChangeWatchedFilesParams) -> None:
+    """Look at every document anew with the files as they are now."""
+    await ls.look_anew()
 
 
 @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
@@ -90,9 +121,7 @@ async def configuration_changed(ls: DoptServer, params: lsp.DidChangeConfigurati
         ls.settings = given["dopt"]
     else:
         await _read_settings(ls)
-    ls.known.clear()
-    for uri in list(ls.workspace.text_documents):
-        await ls.publish(uri)
+    await ls.look_anew()
 
 
 async def _read_settings(ls: DoptServer) -> None:
@@ -129,47 +158,88 @@ async def saved(ls: DoptServer, params: lsp.DidSaveTextDocumentParams) -> None:
 def closed(ls: DoptServer, params: lsp.DidCloseTextDocumentParams) -> None:
     """Forget a document."""
     ls.known.pop(params.text_document.uri, None)
+    ls.looking.pop(params.text_document.uri, None)
     ls.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(params.text_document.uri, []))
 
 
-@server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix, FIX_ALL]))
+@server.feature(
+    lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix, FIX_ALL], resolve_provider=True)
+)
 async def code_actions(ls: DoptServer, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
-    """A quick fix for each rewrite in a range, and all of them at once."""
+    """Quick fixes for what is told of a range, to make a rewrite or to keep the lines as they are; and all rewrites at once."""
     document = await ls.document(params.text_document.uri)
     wanted = [str(getattr(kind, "value", kind)) for kind in params.context.only or ()]
     found: list[lsp.CodeAction] = []
     if not wanted or lsp.CodeActionKind.QuickFix.value in wanted:
-        loop = asyncio.get_running_loop()
-        for rewrite in rewrites_at(document, params.range):
-            edit = await loop.run_in_executor(None, fix_one, document, rewrite)
-            if edit is not None:
-                said = rewrite.pass_name, rewrite.summary
-                mended = [d for d in params.context.diagnostics if (d.code, d.message) == said]
-                found.append(lsp.CodeAction(rewrite.summary, kind=lsp.CodeActionKind.QuickFix, diagnostics=mended, edit=edit))
+        found += await _quick_fixes(ls, document, params)
     if not wanted or any(f"{FIX_ALL}.".startswith(f"{kind}.") for kind in wanted):
-        edit = fix_all(document)
+        edit = documents.fix_all(document)
         if edit is not None:
-            found.append(lsp.CodeAction("Make all of dopt's rewrites", kind=FIX_ALL, edit=edit))
+            found.append(lsp.CodeAction(ALL, kind=FIX_ALL, edit=edit))
     return found
+
+
+async def _quick_fixes(ls: DoptServer, document: Document, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+    def action(title: str, said: tuple[str, str], edit: lsp.WorkspaceEdit | None, key: RewriteKey | None = None) -> lsp.CodeAction:
+        mended = [each for each in params.context.diagnostics if (each.code, each.message) == said]
+        data = None if key is None else {"uri": document.uri, "key": key}
+        return lsp.CodeAction(title, kind=lsp.CodeActionKind.QuickFix, diagnostics=mended, edit=edit, data=data)
+
+    later = _resolves(ls)
+    make: list[lsp.CodeAction] = []
+    keep: list[lsp.CodeAction] = []
+    for rewrite in documents.rewrites_at(document, params.range):
+        said = rewrite.pass_name, rewrite.summary
+        edit = None if later else await ls.off(documents.fix_one, document, rewrite)
+        if later or edit is not None:
+            make.append(action(rewrite.summary, said, edit, rewrite.key if later else None))
+        keep.append(action(KEEP.format(rewrite.pass_name), said, documents.keep(document, rewrite.pass_name, rewrite.lines[0])))
+    for finding in documents.findings_at(document, params.range):
+        said = finding.check, finding.message
+        keep.append(action(KEEP.format(finding.check), said, documents.keep(document, finding.check, finding.line)))
+    return make + keep
+
+
+def _resolves(ls: DoptServer) -> bool:
+    """Whether the client asks for an action's edit only when somebody chooses the action."""
+    document = ls.client_capabilities.text_document
+    resolve = document and document.code_action and document.code_action.resolve_support
+    return bool(resolve and "edit" in resolve.properties)
+
+
+@server.feature(lsp.CODE_ACTION_RESOLVE)
+async def resolve_action(ls: DoptServer, action: lsp.CodeAction) -> lsp.CodeAction:
+    """The edit of a quick fix. Where a rewrite is possible only behind another, that is said."""
+    if action.edit is None and isinstance(action.data, dict):
+        document = await ls.document(action.data["uri"])
+        name, lines, summary = action.data["key"]
+        rewrites = document.result.rewrites if document.result is not None else ()
+        rewrite = next((each for each in rewrites if each.key == (name, tuple(lines), summary)), None)
+        action.edit = None if rewrite is None else await ls.off(documents.fix_one, document, rewrite)
+        if action.edit is None:
+            message = f"dopt: '{summary}' is possible only behind other rewrites; '{ALL}' makes them"
+            ls.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Info, message))
+    return action
 
 
 @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
 async def formatting(ls: DoptServer, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
     """Every rewrite of the text."""
-    return format_edits(await ls.document(params.text_document.uri))
+    return documents.format_edits(await ls.document(params.text_document.uri))
 
 
 @server.feature(lsp.TEXT_DOCUMENT_HOVER)
 async def hover(ls: DoptServer, params: lsp.HoverParams) -> lsp.Hover | None:
     """The evidence of the rewrites at a place."""
     document = await ls.document(params.text_document.uri)
-    found = rewrites_at(document, lsp.Range(params.position, params.position))
-    return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, hover_text(found))) if found else None
+    here = lsp.Range(params.position, params.position)
+    text = documents.hover_text(documents.rewrites_at(document, here), documents.findings_at(document, here))
+    return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text)) if text else None
 
 
 @server.command(COMMAND)
 async def fix_all_command(ls: DoptServer, uri: str) -> None:
     """Make every rewrite in the document of a URI."""
-    edit = fix_all(await ls.document(uri))
+    edit = documents.fix_all(await ls.document(uri))
     if edit is not None:
         await ls.workspace_apply_edit_async(lsp.ApplyWorkspaceEditParams(edit, label="dopt"))

@@ -14,6 +14,10 @@ from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 
 import optimizer
+from optimizer.config import Configs
+from optimizer.lsp.documents import format_edits, read_document
+from optimizer.lsp.positions import Positions
+from optimizer.request import Request
 
 SOURCE = "FROM debian:bookworm\nRUN mkdir /a\nRUN mkdir /b\nADD a.txt /\n"
 Talk = Callable[["Editor"], Awaitable[None]]
@@ -25,6 +29,9 @@ class Editor:
     def __init__(self, client: LanguageClient, folder: Path) -> None:
         self.client, self.folder = client, folder
         self.diagnostics: dict[str, list[lsp.Diagnostic]] = {}
+        self.versions: list[int | None] = []
+        self.watched: list[str] = []
+        self.said: list[str] = []
         self.news = asyncio.Event()
 
     def uri(self, name: str) -> str:
@@ -52,8 +59,8 @@ class Editor:
         return [each for each in found or () if isinstance(each, lsp.CodeAction)]
 
 
-def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None) -> None:
-    """Start a server in a folder, let a client talk to it, and shut it down."""
+def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None, *, able: bool = False) -> None:
+    """Start a server in a folder, let a client talk to it, and shut it down. ``able``: it resolves actions and watches files."""
 
     async def session() -> None:
         client = LanguageClient("editor", "1")
@@ -62,18 +69,28 @@ def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None) -> No
         @client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
         def published(params: lsp.PublishDiagnosticsParams) -> None:
             editor.diagnostics[params.uri] = list(params.diagnostics)
+            editor.versions.append(params.version)
             editor.news.set()
 
         @client.feature(lsp.WORKSPACE_CONFIGURATION)
         def configuration(_params: lsp.ConfigurationParams) -> list[Any]:
             return [settings]
 
+        @client.feature(lsp.CLIENT_REGISTER_CAPABILITY)
+        def register(params: lsp.RegistrationParams) -> None:
+            editor.watched += [each["globPattern"] for one in params.registrations for each in one.register_options["watchers"]]
+
+        @client.feature(lsp.WINDOW_SHOW_MESSAGE)
+        def shown(params: lsp.ShowMessageParams) -> None:
+            editor.said.append(params.message)
+
         root = str(Path(optimizer.__file__).parents[1])
         await client.start_io(sys.executable, "-m", "optimizer", "lsp", cwd=folder, env={**os.environ, "PYTHONPATH": root})
-        workspace = lsp.WorkspaceClientCapabilities(configuration=settings is not None)
-        await client.initialize_async(
-            lsp.InitializeParams(lsp.ClientCapabilities(workspace=workspace), root_uri=folder.as_uri(), process_id=os.getpid())
-        )
+        files = lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=able)
+        workspace = lsp.WorkspaceClientCapabilities(configuration=settings is not None, did_change_watched_files=files)
+        resolving = lsp.CodeActionClientCapabilities(resolve_support=lsp.ClientCodeActionResolveOptions(["edit"]) if able else None)
+        capabilities = lsp.ClientCapabilities(workspace=workspace, text_document=lsp.TextDocumentClientCapabilities(code_action=resolving))
+        await client.initialize_async(lsp.InitializeParams(capabilities, root_uri=folder.as_uri(), process_id=os.getpid()))
         client.initialized(lsp.InitializedParams())
         try:
             await asyncio.wait_for(what(editor), 60)
@@ -96,6 +113,14 @@ def applied(text: str, edits: list[Any]) -> str:
     for edit in sorted(edits, key=lambda each: offset(each.range.start), reverse=True):
         text = text[: offset(edit.range.start)] + edit.new_text + text[offset(edit.range.end) :]
     return text
+
+
+def asked(folder: Path) -> Request:
+    """What a client without settings asks for."""
+    return Request(
+        write=False, diff=False, select=None, ignore=None, also=None, unsafe=None, target=None, runtime=None, context=None,
+        quiet=True, verbose=False, color="never", configs=Configs(), starts=(folder,),
+    )  # fmt: skip
 
 
 def of_dockerfile(action: lsp.CodeAction) -> list[Any]:
@@ -130,7 +155,14 @@ def test_a_quick_fix_makes_one_rewrite(tmp_path: Path) -> None:
     async def what(editor: Editor) -> None:
         uri = editor.uri("Dockerfile")
         await editor.open(uri, SOURCE)
-        (fix,) = await editor.actions(uri, 3, 3, "quickfix")
+        fix, keep = await editor.actions(uri, 3, 3, "quickfix")
+        assert (keep.title, [d.code for d in keep.diagnostics or ()]) == (
+            "Keep as it is: # dopt: ignore[copy-instead-of-add]",
+            ["copy-instead-of-add"],
+        )
+        kept = applied(SOURCE, of_dockerfile(keep))
+        assert kept == SOURCE.replace("ADD", "# dopt: ignore[copy-instead-of-add]\nADD")
+        assert [each.pass_name for each in optimizer.optimize(kept, context=tmp_path).rewrites] == ["merge-runs"]
         assert applied(SOURCE, of_dockerfile(fix)) == SOURCE.replace("ADD", "COPY")
         assert [d.code for d in fix.diagnostics or ()] == ["copy-instead-of-add"]
         shown = await editor.client.text_document_hover_async(lsp.HoverParams(lsp.TextDocumentIdentifier(uri), lsp.Position(1, 2)))
@@ -174,17 +206,103 @@ def test_an_ignore_file_is_made_beside(tmp_path: Path) -> None:
     talk(tmp_path, what)
 
 
-@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_positions(line_end: str) -> None:
-    from optimizer.lsp.positions import edits_between, lines_range, position_at
+def test_a_client_that_resolves_gets_edits_when_it_asks(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a\n")
 
+    async def what(editor: Editor) -> None:
+        uri = editor.uri("Dockerfile")
+        await editor.open(uri, SOURCE)
+        fix, _ = await editor.actions(uri, 3, 3, "quickfix")
+        assert fix.edit is None
+        resolved = await editor.client.code_action_resolve_async(fix)
+        assert applied(SOURCE, of_dockerfile(resolved)) == SOURCE.replace("ADD", "COPY")
+        await editor.change(uri, 2, "FROM debian:bookworm\n")  # what it was about is gone
+        assert (await editor.client.code_action_resolve_async(fix)).edit is None
+        assert len(editor.said) == 1
+
+    talk(tmp_path, what, able=True)
+
+
+def test_a_finding_says_why_it_is_not_mended(tmp_path: Path) -> None:
+    async def what(editor: Editor) -> None:
+        uri = editor.uri("Dockerfile")
+        found = await editor.open(uri, "FROM debian\n")
+        assert [d.code for d in found] == ["unpinned-base"]
+        shown = await editor.client.text_document_hover_async(lsp.HoverParams(lsp.TextDocumentIdentifier(uri), lsp.Position(0, 0)))
+        assert shown is not None
+        assert "not mended: " in shown.contents.value
+        (keep,) = await editor.actions(uri, 0, 0, "quickfix")
+        assert applied("FROM debian\n", of_dockerfile(keep)) == "# dopt: ignore[unpinned-base]\nFROM debian\n"
+
+    talk(tmp_path, what)
+
+
+def test_configuration_of_the_workspace_holds_and_may_change(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a\n")
+    (tmp_path / "dopt.toml").write_text('ignore = ["merge-runs"]\nexclude = ["vendor/**"]\n')
+
+    async def what(editor: Editor) -> None:
+        uri = editor.uri("Dockerfile")
+        assert [d.code for d in await editor.open(uri, SOURCE)] == ["copy-instead-of-add"]
+        assert await editor.open(editor.uri("vendor/Dockerfile"), SOURCE) == []
+        await editor.client.text_document_formatting_async(
+            lsp.DocumentFormattingParams(lsp.TextDocumentIdentifier(uri), lsp.FormattingOptions(4, True))
+        )
+        assert "**/dopt.toml" in editor.watched
+        (tmp_path / "dopt.toml").write_text('ignore = ["copy-instead-of-ad"]\n')
+        editor.news.clear()
+        event = lsp.FileEvent(editor.uri("dopt.toml"), lsp.FileChangeType.Changed)
+        editor.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams([event]))
+        (told,) = await editor.next(uri)
+        assert told.severity == lsp.DiagnosticSeverity.Warning
+        assert "did you mean 'copy-instead-of-add'?" in told.message
+
+    talk(tmp_path, what, able=True)
+
+
+def test_a_thousand_lines_are_looked_at_when_the_author_pauses(tmp_path: Path) -> None:
+    text = "FROM debian:bookworm\n" + "".join(f"COPY --chown=app a{n} /srv/{n}/\n" for n in range(1000))
+
+    async def what(editor: Editor) -> None:
+        uri = editor.uri("Dockerfile")
+        assert await editor.open(uri, text) == []
+        typed = "RUN mkdir /a\nADD"
+        last = len(typed) + 1
+        for version in range(2, last + 1):
+            await editor.change(uri, version, text + typed[: version - 1])
+        while editor.versions[-1] != last:
+            found = await editor.next(uri)
+        assert [d.code for d in found] == ["syntax"]  # an ADD of nothing yet
+        assert editor.versions == sorted(set(editor.versions))
+        assert len(editor.versions) < last  # not every one on the way
+
+    talk(tmp_path, what)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(("encoding", "width"), [("utf-8", 10), ("utf-16", 8), ("utf-32", 7)])
+def test_positions(line_end: str, encoding: str, width: int) -> None:
     text = line_end.join(["FROM a", "RUN 😀 b", "RUN c", ""])
-    where = lines_range(text, 2, 2)
-    assert (where.start, where.end) == (lsp.Position(1, 0), lsp.Position(1, 8))
-    assert lines_range(text, 3, 3).end == lsp.Position(2, 5)
-    assert position_at(text, len(text)) == lsp.Position(3, 0)
-    edits = edits_between(text, text.replace("RUN c", "RUN d"))
+    positions = Positions(text, encoding)
+    where = positions.lines(2, 2)
+    assert (where.start, where.end) == (lsp.Position(1, 0), lsp.Position(1, width))
+    assert positions.lines(3, 3).end == lsp.Position(2, 5)
+    assert positions.at(len(text)) == lsp.Position(3, 0)
+    edits = positions.edits(text.replace("RUN c", "RUN d"))
     assert [(e.range.start, e.range.end, e.new_text) for e in edits] == [(lsp.Position(2, 0), lsp.Position(3, 0), f"RUN d{line_end}")]
+
+
+def test_clients_count_in_their_own_units(tmp_path: Path) -> None:
+    """The last line has no end, so that its edit ends at a character."""
+    text = "FROM debian:bookworm\nLABEL owner 😀é"
+    request = asked(tmp_path)
+    ends = {
+        encoding: format_edits(read_document("file:///Dockerfile", tmp_path / "Dockerfile", text, request, encoding))[
+            -1
+        ].range.end.character
+        for encoding in ("utf-8", "utf-16", "utf-32")
+    }
+    assert ends == {"utf-8": 18, "utf-16": 15, "utf-32": 14}
 
 
 def test_the_open_corpus_reads_the_same(corpus: list[Path], tmp_path: Path) -> None:
@@ -192,14 +310,8 @@ def test_the_open_corpus_reads_the_same(corpus: list[Path], tmp_path: Path) -> N
     from click.testing import CliRunner
 
     from optimizer.cli import main
-    from optimizer.config import Configs
-    from optimizer.lsp.documents import format_edits, read_document
-    from optimizer.request import Request
 
-    request = Request(
-        write=False, diff=False, select=None, ignore=None, also=None, unsafe=None, target=None, runtime=None, context=None, quiet=True,
-        verbose=False, color="never", configs=Configs(), starts=(tmp_path,),
-    )  # fmt: skip
+    request = asked(tmp_path)
     told: dict[Path, str] = {}
     for number, path in enumerate(corpus[:200]):
         file = tmp_path / str(number) / "Dockerfile"

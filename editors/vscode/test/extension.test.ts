@@ -20,6 +20,7 @@ const MINUTE = 60_000;
 
 if (process.env["CI"] && !there) throw new Error(`no ${DOPT} to test with`);
 
+const token = new editor.CancellationTokenSource().token;
 const SOURCE = "FROM debian:bookworm\nRUN mkdir /a\nRUN mkdir /b\nADD a.txt /\n";
 let folder: string;
 let count = 0;
@@ -83,17 +84,29 @@ test("the manifest names the commands that there are", options, () => {
   assert.deepEqual(registered.sort(), contributed.map((each) => each.command).sort());
 });
 
-test("rewrites are told, and offered one by one and all at once", options, async () => {
+/** The code actions of a kind at a line of a document. */
+function actions(document: InstanceType<typeof Document>, kind: string, line: number): Promise<editor.CodeAction[]> {
+  const context = { diagnostics: state.diagnostics.get(document.uri.toString()), only: { value: kind }, triggerKind: 1 };
+  const range = new editor.Range(new editor.Position(line, 0), new editor.Position(line, 0));
+  return state.providers["registerCodeActionsProvider"].provideCodeActions(document, range, context, token);
+}
+
+test("rewrites are told, and offered all at once", options, async () => {
   const document = await dockerfile(SOURCE, { "a.txt": "a\n" });
   assert.deepEqual(told(document.uri), ["copy-instead-of-add", "merge-runs"]);
-  const context = { diagnostics: state.diagnostics.get(document.uri.toString()), only: { value: "source.fixAll.dopt" }, triggerKind: 1 };
-  const provider = state.providers["registerCodeActionsProvider"];
-  const range = new editor.Range(new editor.Position(0, 0), new editor.Position(0, 0));
-  const token = new editor.CancellationTokenSource().token;
-  const [every] = await provider.provideCodeActions(document, range, context, token);
-  assert.equal(every.title, "Make all of dopt's rewrites");
-  await editor.workspace.applyEdit(every.edit);
+  const [every] = await actions(document, "source.fixAll.dopt", 0);
+  assert.equal(every?.title, "Make all of dopt's rewrites");
+  await editor.workspace.applyEdit(every?.edit as editor.WorkspaceEdit);
   assert.equal(document.getText(), fixed(SOURCE, "fixed"));
+});
+
+test("rewrites are offered one by one", options, async () => {
+  const document = await dockerfile(SOURCE, { "a.txt": "a\n" });
+  const [one, keep] = await actions(document, "quickfix", 3);
+  assert.match(keep?.title ?? "", /^Keep as it is/);
+  const resolved = await state.providers["registerCodeActionsProvider"].resolveCodeAction(one, token);
+  await editor.workspace.applyEdit(resolved.edit);
+  assert.equal(document.getText(), SOURCE.replace("ADD", "COPY"));
 });
 
 test("the command rewrites the ignore file, too", options, async () => {
@@ -120,7 +133,6 @@ test("a Dockerfile that is right is told to be so", options, async () => {
 
 test("hovering shows the evidence", options, async () => {
   const document = await dockerfile(SOURCE, { "a.txt": "a\n" });
-  const token = new editor.CancellationTokenSource().token;
   const hover = await state.providers["registerHoverProvider"].provideHover(document, new editor.Position(3, 1), token);
   assert.match(JSON.stringify(hover), /copy-instead-of-add/);
 });

@@ -142,6 +142,7 @@ const workspace = namespace({
     return state.folder === undefined ? undefined : [{ uri: URI.file(state.folder), name: "folder", index: 0 }];
   },
   getWorkspaceFolder: () => undefined,
+  createFileSystemWatcher: () => namespace({}),
   getConfiguration: (section?: string) => {
     const all = section === undefined || section === "dopt" ? state.settings : {};
     return namespace({ ...all, get: (key: string, or: unknown) => (key === "dopt" ? all : all[key] ?? or), inspect: () => undefined });
