@@ -1,19 +1,17 @@
-"""CMake and automake projects: the programs they make, what they link, and where they install it.
+"""CMake projects: the programs they make, what they link, and where they install it.
 
 Only what is written out is read: a target in a loop or behind a condition that is computed counts as made, and where that
-matters, `unknown` says what is not clear. Source: cmake-commands(7), and "Program and Library Variables" in automake's manual.
+matters, `unknown` says what is not clear. Source: cmake-commands(7).
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-
-from msgspec import Struct
+from collections.abc import Iterator
 
 from optimizer.context.folder import BuildContext
+from optimizer.context.native_project import Draft, Project
 
 _COMMAND = re.compile(r"(?m)^[ \t]*(\w+)[ \t]*\(((?:[^()\"]|\"(?:\\.|[^\"\\])*\"|\([^()]*\))*)\)")
 _COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
@@ -29,44 +27,6 @@ _FOLDERS = {
 _NOT_RUN = re.compile(r"(^|/)(include|share/man|share/doc|lib/cmake|lib/pkgconfig|share/info)(/|$)")
 
 
-class Project(Struct, frozen=True):
-    """What a build system makes.
-
-    programs: names of programs with the folder, relative to the build folder, in which the build puts them; sources: their
-    source files as context paths; libraries: what they link, by -l, package or target name; cxx: C++ is used; shared: the
-    project makes shared libraries; installed: pairs of a program's name or a source's path (relative to the context) and its
-    place below the prefix, a folder where it ends in a slash; unknown: why that may not be all.
-    """
-
-    programs: Mapping[str, str]
-    sources: tuple[str, ...]
-    libraries: tuple[str, ...]
-    cxx: bool
-    static: bool
-    shared: bool
-    installed: tuple[tuple[str, str], ...]
-    unknown: tuple[str, ...]
-
-
-@dataclass
-class _Draft:
-    programs: dict[str, str] = field(default_factory=dict)
-    sources: list[str] = field(default_factory=list)
-    libraries: list[str] = field(default_factory=list)
-    cxx: bool = False
-    static: bool = False
-    shared: bool = False
-    installed: list[tuple[str, str]] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-
-    def finished(self) -> Project:
-        cxx = self.cxx or any(re.search(r"\.(cc|cpp|cxx|c\+\+|C)$", source) for source in self.sources)
-        return Project(
-            self.programs, tuple(self.sources), tuple(dict.fromkeys(self.libraries)), cxx, self.static, self.shared, tuple(self.installed),
-            tuple(dict.fromkeys(self.unknown)),
-        )  # fmt: skip
-
-
 def cmake_project(context: BuildContext, folder: str) -> Project | None:
     """Read the CMakeLists.txt of a folder of the context and those it adds; None when there is none."""
     if context.read_text(posixpath.join(folder, "CMakeLists.txt")) is None:
@@ -79,7 +39,7 @@ def cmake_project(context: BuildContext, folder: str) -> Project | None:
 class _Cmake:
     def __init__(self, context: BuildContext, root: str) -> None:
         self.context, self.root = context, root
-        self.project = _Draft()
+        self.project = Draft()
         self.variables: dict[str, str] = dict(_FOLDERS)
         self.own_libraries: set[str] = set()
         self.link_names: list[str] = []
@@ -249,61 +209,3 @@ def _globbed(path: str, pattern: str, folder: str, recursive: bool) -> bool:
         return False
     expression = re.escape(posixpath.basename(full)).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, posixpath.basename(path)) is not None
-
-
-_PRIMARY = re.compile(
-    r"^(\w*?)(bin|sbin|pkgdata|data|sysconf|lib|libexec|noinst|check|man\d?|dist_\w+)_(PROGRAMS|DATA|SCRIPTS|LTLIBRARIES|LIBRARIES|MANS)$"
-)
-
-
-def automake_project(context: BuildContext, folder: str) -> Project | None:
-    """Read configure.ac and the Makefile.am files of a folder of the context; None when there is no Makefile.am."""
-    top = context.read_text(posixpath.join(folder, "Makefile.am"))
-    configure = context.read_text(posixpath.join(folder, "configure.ac")) or context.read_text(posixpath.join(folder, "configure.in"))
-    if top is None or configure is None:
-        return None
-    project = _Draft()
-    code = re.sub(r"(?m)^\s*(dnl|#).*|\bdnl\b.*", "", configure)
-    project.libraries += re.findall(r"AC_CHECK_LIB\(\s*\[?(\w[\w.+-]*)\]?", code)
-    for names in re.findall(r"AC_SEARCH_LIBS\(\s*\[?\w+\]?\s*,\s*\[?([^\],)]+)", code):
-        project.libraries += names.split()[:1]
-    for names in re.findall(r"PKG_CHECK_MODULES(?:_STATIC)?\(\s*\[?\w+\]?\s*,\s*\[?([^\],)]+)", code):
-        project.libraries += [w for w in names.split() if re.match(r"[A-Za-z]", w)]
-    if "AC_PROG_CXX" in code:
-        project.cxx = True
-    pending, seen = [folder], set[str]()
-    while pending:
-        here = pending.pop()
-        text = context.read_text(posixpath.join(here, "Makefile.am"))
-        if text is None or here in seen:
-            continue
-        seen.add(here)
-        for name, value in re.findall(r"(?m)^\s*(\w+)\s*\+?=\s*(.*)$", re.sub(r"\\\n", " ", text)):
-            words = value.split()
-            if name == "SUBDIRS":
-                pending += [posixpath.normpath(posixpath.join(here, w)) for w in words if w != "."]
-            elif name.endswith(("_LDADD", "_LIBADD")) or name in ("LDADD", "LIBS", "AM_LDFLAGS"):
-                project.libraries += [w[2:] for w in words if w.startswith("-l")]
-                if "-static" in words or "-all-static" in words:
-                    project.static = True
-            elif name.endswith("_SOURCES"):
-                project.sources += [posixpath.normpath(posixpath.join(here, w)) for w in words if "$" not in w]
-            elif match := _PRIMARY.match(name):
-                _automake_primary(project, match, words, here, folder)
-    return project.finished()
-
-
-def _automake_primary(project: _Draft, match: re.Match[str], words: list[str], here: str, root: str) -> None:
-    place, kind = match[2].removeprefix("dist_"), match[3]
-    if place in ("noinst", "check") or place.startswith("man"):
-        if kind == "PROGRAMS":
-            project.programs.update({w: posixpath.relpath(here, root) for w in words})
-    elif any("$" in w for w in words) or kind == "LTLIBRARIES":
-        project.unknown.append(f"what {match[0]} installs is not clear")
-    elif kind == "PROGRAMS":
-        project.programs.update({w: posixpath.relpath(here, root) for w in words})
-        project.installed.extend((w, f"{place}/") for w in words)
-    elif place in ("bin", "sbin"):
-        project.installed.extend((posixpath.normpath(posixpath.join(here, w)), f"{place}/") for w in words)
-    elif kind == "DATA":
-        project.unknown.append(f"where {match[0]} goes is not read")

@@ -9,18 +9,24 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec import Struct
 
 from optimizer.context.commands import command_programs
+from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
+from optimizer.context.go_constants import GoText, constant
+from optimizer.context.parameters import given_to, parameter_at
 from optimizer.context.places import HOLE, Place, Unknown, join, resolve
 from optimizer.context.scopes import Value
 
 _TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|'(?:\\.|[^'\\\n])+'", re.DOTALL)
 _OTHER_SYSTEM = re.compile(r"_(windows|darwin|freebsd|netbsd|openbsd|plan9|solaris|js|wasip1|android|ios|aix)(_\w+)?\.go$")
+_OTHER_BUILDS = frozenset({"ignore", "windows", "darwin", "js", "wasm", "plan9", "!linux", "tools", "!unix"})
+"""Build constraints of files that take no part in a program for Linux."""
 _READ: dict[str, dict[str, int | None]] = {
     "os": {"ReadFile": 0, "Open": 0, "ReadDir": 0, "DirFS": 0, "Stat": 0, "Lstat": 0},
     "io/ioutil": {"ReadFile": 0, "ReadDir": 0},
@@ -121,16 +127,16 @@ class _Findings:
     tls: bool = False
 
 
-def go_module(context: BuildContext, folder: str = ".") -> GoModule | None:
-    """Read the Go module of a folder; None when it has no go.mod."""
+def go_module(context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset()) -> GoModule | None:
+    """Read the Go module of a folder; None when it has no go.mod. stamped: names of variables that the linker sets."""
     folder = posixpath.normpath(folder)
     text = context.read_text(posixpath.join(folder, "go.mod"))
-    return None if text is None else _module(context, folder, text)
+    return None if text is None else _module(context, folder, text, stamped)
 
 
-def go_sources(context: BuildContext, folder: str = ".") -> GoModule:
+def go_sources(context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset()) -> GoModule:
     """Read the Go source of a folder that has no go.mod: a program of one package, or one below GOPATH."""
-    return _module(context, posixpath.normpath(folder), "")
+    return _module(context, posixpath.normpath(folder), "", stamped)
 
 
 def go_literals(context: BuildContext, folder: str = ".") -> frozenset[str]:
@@ -140,8 +146,9 @@ def go_literals(context: BuildContext, folder: str = ".") -> frozenset[str]:
     return frozenset(text for path, source in sources.items() if source is not None for text in _File(path, source).strings)
 
 
-def _module(context: BuildContext, folder: str, text: str) -> GoModule:
+def _module(context: BuildContext, folder: str, text: str, stamped: frozenset[str]) -> GoModule:
     found = _Findings()
+    files: list[_File] = []
     if context.truncated:
         found.unknown.add(Unknown("context", folder, "has too many files to list"))
     nested = [posixpath.dirname(f) for f in context.under(folder) if f.endswith("/go.mod") and posixpath.dirname(f) != folder]
@@ -155,7 +162,18 @@ def _module(context: BuildContext, folder: str, text: str) -> GoModule:
             if source is None:
                 found.unknown.add(Unknown("context", path, "cannot be read as text"))
             else:
-                _File(path, source).add_to(found)
+                files.append(_File(path, source))
+    files = [file for file in files if file.constraint not in _OTHER_BUILDS]
+    packages: dict[str, list[GoText]] = {}
+    for file in files:
+        packages.setdefault(posixpath.dirname(file.path), []).append(file.text)
+    for file in files:
+        file.module = files
+        place = posixpath.dirname(file.path)
+        others = tuple(text for name, texts in packages.items() if name != place for text in texts)
+        file.constant = partial(constant, file=file.text, package=packages[place], others=others, stamped=stamped)
+    for file in files:
+        file.add_to(found)
     directives = list(_directives(text))
     one = {words[0]: words[1].strip('"') for words in directives if len(words) == 2}
     requires = {GoRequire(w[1].strip('"'), w[2], w[-1] == "//indirect") for w in directives if w[0] == "require" and len(w) >= 3}
@@ -212,14 +230,9 @@ class _File:
                 package = self.strings[int(number)]
                 plain = re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1]
                 self.names[package] = alias or plain
-        assigned = re.findall(
-            r"^[ \t]*(?:const[ \t]+|var[ \t]+)?(\w+)(?:[ \t]+string)?[ \t]*=[ \t]*\"(\d+)\"[ \t]*$", self.code, re.MULTILINE
-        )
-        self.constants = {
-            name: self.strings[int(number)]
-            for name, number in assigned
-            if len(re.findall(rf"\b{name}\b[^=\n]*?[:+]?=(?!=)", self.code)) == 1
-        }
+        self.text = GoText(self.code, self.strings)
+        self.constant: Callable[[str], str | None] = lambda name: None
+        self.module: list[_File] = [self]
 
     def _token(self, found: re.Match[str]) -> str:
         text = found[0]
@@ -238,8 +251,6 @@ class _File:
         return f'"{len(self.strings) - 1}"' + "\n" * text.count("\n")
 
     def add_to(self, found: _Findings) -> None:
-        if self.constraint in ("ignore", "windows", "darwin", "js", "wasm", "plan9", "!linux", "tools", "!unix"):
-            return
         folder = posixpath.dirname(self.path)
         found.imports.update(self.names)
         found.cgo.update({self.path} if "C" in self.names else ())
@@ -258,10 +269,9 @@ class _File:
         for line, flags, value in self._opened():
             writes = re.search(r"O_(WRONLY|RDWR|CREATE|APPEND|TRUNC)", flags) or "O_RDONLY" not in flags
             self._places(found, "write" if writes else "read", found.written if writes else found.read, [(line, value)])
-        sqlite = [(line, two[1]) for line, two in self._arguments("database/sql", "Open") if two and "sqlite" in str(self._value(two[0]))]
-        self._places(
-            found, "write", found.written, [(line, self._value(path).removeprefix("file:").split("?")[0]) for line, path in sqlite]
-        )
+        opened = [(at, two) for at, two in self._arguments("database/sql", "Open") if len(two) > 1 and "sqlite" in self._value(two[0])]
+        sqlite = [(self._line(at), text) for at, two in opened for text in self._values(two[1], at)]
+        self._places(found, "write", found.written, [(line, text.removeprefix("file:").split("?")[0]) for line, text in sqlite])
         addresses = [*self._all(_LISTENED), *self._addresses()]
         for line, value in addresses:
             port = re.search(r":(\d+)$", value)
@@ -290,32 +300,37 @@ class _File:
         """Line and value of one argument (of all for None) of calls of a package's functions, or of methods for ""."""
         found: list[tuple[int, str]] = []
         for name, position in calls.items():
-            for line, given in self._arguments(package, name):
+            for at, given in self._arguments(package, name):
                 wanted = given if position is None else given[position : position + 1]
-                values = [self._value(argument) for argument in wanted]
+                values = [value + ("/" if name.startswith("Mkdir") else "") for argument in wanted for value in self._values(argument, at)]
                 # Of a pattern, the folder is what is known.
-                found += [(line, re.sub(r"[*?\[].*", HOLE, value) if "Glob" in name else value) for value in values]
+                found += [(self._line(at), re.sub(r"[*?\[].*", HOLE, value) if "Glob" in name else value) for value in values]
         return found
 
+    def _line(self, at: int) -> int:
+        return self.code.count("\n", 0, at) + 1
+
     def _arguments(self, package: str, name: str) -> list[tuple[int, list[str]]]:
+        """Offset and arguments of every call of a package's function, or of a method for ""."""
         alias = self.names.get(package)
         if package and alias is None:
             return []
         owner = rf"(?<![\w.]){re.escape(alias)}" if alias else r"[\w)\]]"
         calls = re.finditer(rf"{owner}\.{name}\(", self.code)
-        return [(self.code.count("\n", 0, call.start()) + 1, _split(self.code, call.end())) for call in calls]
+        return [(call.start(), split_expressions(self.code, call.end())) for call in calls]
 
     def _commands(self) -> list[tuple[int, tuple[Value, ...]]]:
         """Line and words of every program that is started."""
         return [
-            (line, tuple(map(self._value, given[position:])))
+            (self._line(at), tuple(map(self._value, given[position:])))
             for package, calls in _STARTED.items()
             for name, position in calls.items()
-            for line, given in self._arguments(package, name)
+            for at, given in self._arguments(package, name)
         ]
 
     def _opened(self) -> list[tuple[int, str, str]]:
-        return [(line, given[1], self._value(given[0])) for line, given in self._arguments("os", "OpenFile") if len(given) > 1]
+        opened = [(at, given) for at, given in self._arguments("os", "OpenFile") if len(given) > 1]
+        return [(self._line(at), given[1], value) for at, given in opened for value in self._values(given[0], at)]
 
     def _addresses(self) -> list[tuple[int, str]]:
         """Addresses of http.Server values and of the routers that are started with one literal address."""
@@ -324,9 +339,17 @@ class _File:
         methods = [one for name in ("Run", "Start", "Listen") for one in self._calls("", {name: 0})]
         return found + [(line, value) for line, value in methods if re.search(r":\d+$", value)]
 
+    def _values(self, expression: str, at: int) -> list[str]:
+        """The texts of an expression at an offset; of a parameter, what all calls of its function give it."""
+        value = self._value(expression)
+        if value != HOLE or not expression.isidentifier() or (found := parameter_at(self.code, at, expression, go=True)) is None:
+            return [value]
+        given = given_to(found, [file.code for file in self.module], go=True)
+        return [self.module[index]._value(argument) for index, argument in given] if given is not None else [value]
+
     def _value(self, expression: str) -> str:
-        """The text of an expression: literals, constants of the file, their sums and filepath.Join; otherwise `HOLE`."""
-        pieces = [piece.strip() for piece in _split(f"{expression})", 0, "+")]
+        """The text of an expression: literals, constants, their sums and filepath.Join; otherwise `HOLE`."""
+        pieces = [piece.strip() for piece in split_expressions(f"{expression})", 0, "+")]
         texts: list[str] = []
         for piece in pieces:
             string = re.fullmatch(r"\"(\d+)\"", piece)
@@ -334,9 +357,12 @@ class _File:
             if string:
                 texts.append(self.strings[int(string[1])])
             elif joined:
-                texts.append(join(*(self._value(part).lstrip("/" if i else "") for i, part in enumerate(_split(piece, joined.end())))))
+                texts.append(
+                    join(*(self._value(part).lstrip("/" if i else "") for i, part in enumerate(split_expressions(piece, joined.end()))))
+                )
             else:
-                texts.append(self.constants.get(piece, HOLE))
+                value = self.constant(piece) if piece.isidentifier() else None
+                texts.append(HOLE if value is None else value)
         return "".join(texts)
 
 
@@ -347,22 +373,3 @@ def _unquote(text: str) -> str:
     except ValueError:
         return HOLE
     return str(value)
-
-
-def _split(code: str, start: int, separator: str = ",") -> list[str]:
-    """The expressions from `start` to the bracket that closes, parted by a separator outside of inner brackets."""
-    parts: list[str] = []
-    depth, begin = 0, start
-    for position in range(start, len(code)):
-        character = code[position]
-        if character in "([{":
-            depth += 1
-        elif character in ")]}" and depth:
-            depth -= 1
-        elif character in ")]}":
-            last = code[begin:position].strip()
-            return [*parts, last] if last or parts else []
-        elif character == separator and not depth:
-            parts.append(code[begin:position].strip())
-            begin = position + 1
-    return parts

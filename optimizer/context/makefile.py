@@ -17,7 +17,8 @@ from optimizer.context.folder import BuildContext
 
 UNKNOWN = "\x00"
 """Stands in a text for a part that is not known."""
-_NAMES = ("GNUmakefile", "makefile", "Makefile")
+MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+"""The names that make looks for, in its order."""
 _ASSIGNMENT = re.compile(r"^\s*(?:(?:override|export)\s+)*([\w.-]+)\s*(\?=|:{1,3}=|\+=|!=|=)\s*(.*)$")
 _RULE = re.compile(r"^([^:=#]+?)\s*::?(?!=)\s*([^;]*?)(?:;\s*(.*))?$")
 _DEFAULTS = {
@@ -38,12 +39,13 @@ class Rule(Struct, frozen=True):
 
 
 class Makefile(Struct, frozen=True):
-    """A Makefile that was read: variables as written, rules in order, and why it may not be all."""
+    """A Makefile that was read: variables as written, rules in order, why it may not be all, and the variables that recipes see."""
 
     path: str
     variables: Mapping[str, str]
     rules: tuple[Rule, ...]
     unknown: tuple[str, ...] = ()
+    exported: tuple[str, ...] = ()
 
     @property
     def default_goal(self) -> str | None:
@@ -68,13 +70,14 @@ def find_makefile(
         given: Variables of the command line, which no assignment changes.
         environment: Variables of the environment, which assignments change.
     """
-    for candidate in (name,) if name is not None else _NAMES:
+    for candidate in (name,) if name is not None else MAKEFILES:
         path = posixpath.normpath(posixpath.join(folder, candidate))
         text = context.read_text(path)
         if text is not None:
             reader = _Reader(context, path, given or {}, environment or {})
             reader.read(text)
-            return Makefile(path, reader.variables, tuple(reader.rules), tuple(reader.unknown))
+            exported = tuple(reader.variables) if reader.exports_all else tuple(reader.exported)
+            return Makefile(path, reader.variables, tuple(reader.rules), tuple(reader.unknown), exported)
     return None
 
 
@@ -88,6 +91,8 @@ class _Reader:
     rules: list[Rule] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     branches: list[bool] = field(default_factory=list)
+    exported: list[str] = field(default_factory=list)
+    exports_all: bool = False
 
     def __post_init__(self) -> None:
         self.variables = {**_DEFAULTS, **self.environment, **self.given}
@@ -122,6 +127,12 @@ class _Reader:
             elif assigned:
                 close()
                 self.assign(*assigned.groups())
+                self.exported += [assigned[1]] if re.match(r"\s*(override\s+)?export\b", line) else []
+            elif re.match(r"\s*export\b", line):
+                close()
+                names = self.expand(line).split()[1:]
+                self.exported += names
+                self.exports_all |= not names
             elif match := _RULE.match(line):
                 close()
                 targets = tuple(self.expand(match[1]).split())

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
+from optimizer.context.parameters import given_to, parameter_at
 from optimizer.context.places import HOLE, Place, Unknown, resolve
 
 _COMPILER = re.compile(r"(?:[\w-]+-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+|c99|c11|tcc|musl-gcc|ld|gold)(-[\d.]+)?$")
@@ -18,7 +20,8 @@ _VALUED = frozenset({
 _FLAG_LIBRARIES = {"-fopenmp": "gomp", "-fsanitize=address": "asan", "-fsanitize=undefined": "ubsan", "-fsanitize=thread": "tsan"}
 _SOURCE = (".c", ".cc", ".cpp", ".cxx", ".c++", ".C", ".s", ".S")
 CXX_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
-SOURCES = (*_SOURCE, ".h", ".hpp", ".hh", ".hxx", ".inl")
+HEADERS = (".h", ".hpp", ".hh", ".hxx", ".inl")
+SOURCES = (*_SOURCE, *HEADERS)
 
 
 class Compiled(Struct, frozen=True):
@@ -167,7 +170,13 @@ _ROOT = re.compile(
     r"\b(set(?:e|res|re)?[ug]id|setgroups|initgroups|chroot|u?mount2?|sethostname|pivot_root|unshare|setns|reboot|iopl|ioperm|mlockall|ptrace|klogctl)\s*\("
     r"|\b(SOCK_RAW|AF_PACKET|PF_PACKET|IPPROTO_ICMP|pcap_open_live|/dev/mem)\b"
 )
-_CONSTANT = re.compile(r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|char\s+)(\w+)(?:\[\])?\s*=\s*\"(\d+)\"")
+_LIBRARY_WRITES = re.compile(
+    r"\b(spdlog::\w*(?:basic|rotating|daily|hourly)\w*|google::(?:InitGoogleLogging|SetLogDestination)|imwrite|stbi_write_\w+|SaveFile|save_to_file)\s*\("
+)
+_BUILD_FILE = re.compile(r"(^|/)((GNUm|m|M)akefile([.-]\w+)?|CMakeLists\.txt|meson\.build|configure(\.ac|\.in)?)$|\.(mk|cmake|sh|am|in)$")
+_CONSTANT = re.compile(
+    r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|std::string_view\s+|char\s+)(\w+)(?:\[\w*\])?\s*=\s*\"(\d+)\""
+)
 _BIND = re.compile(r"\bbind\s*\(")
 _PORT = re.compile(r"\bhtons\s*\(\s*(\w+)\s*\)")
 
@@ -188,19 +197,25 @@ class NativeSources(Struct, frozen=True):
     unknown: tuple[Unknown, ...] = ()
 
 
-def native_sources(context: BuildContext, files: Iterable[str]) -> NativeSources:
-    """Read C and C++ sources of the build context."""
-    reader = _Sources()
+def native_sources(context: BuildContext, files: Iterable[str], commands: str | None = None) -> NativeSources:
+    """Read C and C++ sources of the build context.
+
+    Args:
+        context: The build context.
+        files: The sources and headers.
+        commands: The text of the commands that compile them, with which they may define macros; None where that is not known.
+    """
+    reader = _Sources(None if commands is None else "\n".join([commands, *_build_texts(context)]))
     paths = [path for path in files if path.endswith(SOURCES)]
     texts = {path: context.read_text(path) for path in paths}
     for path, text in texts.items():
         if text is None:
             reader.unknown.add(Unknown("context", path, "cannot be read as text"))
         else:
-            reader.collect(text)
+            reader.collect(path, text)
     for path, text in texts.items():
         if text is not None:
-            reader.add(path, text)
+            reader.add(path)
     return NativeSources(
         tuple(sorted(reader.read)), tuple(sorted(reader.written)), reader.arguments, tuple(sorted(reader.programs)),
         tuple(sorted(reader.ports)), tuple(sorted(reader.root)), tuple(sorted(reader.unknown)),
@@ -218,9 +233,18 @@ def native_literals(context: BuildContext, files: Iterable[str]) -> frozenset[st
     return frozenset(literal for text in texts if text is not None for literal in _masked(text)[1])
 
 
+def _build_texts(context: BuildContext) -> list[str]:
+    """The texts of the files that tell how the project is built."""
+    return [context.read_text(path) or "" for path in context.files() if _BUILD_FILE.search(path)]
+
+
 class _Sources:
-    def __init__(self) -> None:
+    def __init__(self, building: str | None) -> None:
+        self.building = building
         self.constants: dict[str, str] = {}
+        self.shared: dict[str, str] = {}  # variables of headers
+        self.codes: dict[str, tuple[str, list[str]]] = {}  # masked, with their literals
+        self.known: dict[str, dict[str, str]] = {}  # variables of each file
         self.numbers: dict[str, int] = {}
         self.read: set[Place] = set()
         self.written: set[Place] = set()
@@ -230,54 +254,74 @@ class _Sources:
         self.unknown: set[Unknown] = set()
         self.arguments = False
 
-    def collect(self, text: str) -> None:
-        """The constants of a file: macros and const variables with a literal."""
+    def collect(self, path: str, text: str) -> None:
+        """The macros of a file that are a literal; one that is defined twice, or only where nothing defined it, is not known."""
         code, strings = _masked(text)
-        for name, number in re.findall(r"#\s*define\s+(\w+)\s+\(?\"(\d+)\"", code):
-            self.constants[name] = strings[int(number)]
-        for name, number in _CONSTANT.findall(code):
-            self.constants[name] = strings[int(number)]
+        self.codes[path] = (code, strings)
+        guarded = {a or b for a, b in re.findall(r"#\s*(?:ifndef|undef)\s+(\w+)|!\s*defined\s*\(?\s*(\w+)", code)}
+        given = {name for name in guarded if self.building is None or re.search(rf"(?:\b|-D){name}\b", self.building)}
+        for name, number, rest in re.findall(r"#[ \t]*define[ \t]+(\w+)[ \t]+\(?\"(\d+)\"[ \t]*\)?([^\n]*)", code):
+            value = HOLE if rest.strip() else strings[int(number)]
+            again = self.constants.get(name, value) != value or name in given
+            self.constants[name] = HOLE if again else value
+        if path.endswith(HEADERS):
+            shared = {name: strings[int(number)] for name, number in _CONSTANT.findall(code) if _assignments(code, name) == 1}
+            self.shared = {**shared, **self.shared}
         for name, value in re.findall(r"(?:#\s*define\s+|\b(?:int|uint16_t|unsigned|short)\s+)(\w+)\s*=?\s*\(?(\d+)\b", code):
             self.numbers[name] = int(value)
 
-    def add(self, path: str, text: str) -> None:
-        code, strings = _masked(text)
+    def variables(self, path: str) -> dict[str, str]:
+        """The variables of a file, and of headers, that have one value in it."""
+        code, strings = self.codes[path]
+        if path not in self.known:
+            own = {name: strings[int(number)] for name, number in _CONSTANT.findall(code)}
+            shared = {name: value for name, value in self.shared.items() if not _assignments(code, name) and name not in own}
+            self.known[path] = {**{name: value for name, value in own.items() if _assignments(code, name) == 1}, **shared}
+        return self.known[path]
+
+    def add(self, path: str) -> None:
+        code, _ = self.codes[path]
 
         def where(at: int) -> str:
             return f"{path}:{code.count(chr(10), 0, at) + 1}"
 
         def value(expression: str) -> str:
-            return self.value(expression, strings)
+            return self.value(expression, path)
 
         for call in _STARTS.finditer(code):
-            self.start(call[1], value((_arguments(code, call.end()) or [""])[0]), where(call.start()))
+            self.start(call[1], value((split_expressions(code, call.end()) or [""])[0]), where(call.start()))
         for call in _READING.finditer(code):
-            given = _arguments(code, call.end())
-            if not given or call[1] == "mmap" or re.search(r"[\w>.]\s*$", code[max(0, call.start() - 2) : call.start()]):
+            given = split_expressions(code, call.end())
+            if not given or call[1] == "mmap" or re.search(r"(->|\.)\s*$", code[max(0, call.start() - 4) : call.start()]):
                 continue
             if re.match(r"\s*(const\b|char\b|void\b|int\b|struct\b)", given[0]):
                 continue  # a declaration
-            self.open(call[1], given, value, where(call.start()))
+            self.open(path, call, given, where(call.start()))
         for call in _STREAMS.finditer(code):
-            given = _arguments(code, call.end())
+            given = split_expressions(code, call.end())
             mode = " ".join(given[1:])
             writes = call[1] == "ofstream" or "ios::out" in mode or "::app" in mode or (call[1] == "fstream" and "::in" not in mode)
             if given or call[1] != "ifstream":
-                self.use(value(given[0]) if given and given[0] else HOLE, given[0] if given else "", writes, where(call.start()))
+                self.use(path, call.start(), given[0] if given else "", writes, where(call.start()))
         for line, name in ((where(c.start()), c[0]) for c in re.finditer(r"\b\w+\.open\s*\(", code)):
             if re.search(r"\b(ofstream|fstream)\b", code):
                 self.unknown.add(Unknown("write", line, f"opens a file with {name.split('.')[0]}"))
         for call in _WRITING.finditer(code):
-            given = _arguments(code, call.end())
+            given = split_expressions(code, call.end())
             if given and re.match(r"\s*(const\b|char\b|void\b|int\b|struct\b)", given[0]):
                 continue
             if call[1].startswith(("syslog", "openlog")):
                 continue
-            place = resolve(value(given[0])) if given and given[0] else None
+            text = value(given[0]) if given and given[0] else ""
+            if text == ":memory:":
+                continue
+            place = resolve(text) if text else None
             if place is None:
                 self.unknown.add(Unknown("write", where(call.start()), f"calls {call[1].split('(')[0].strip()}"))
             else:
                 self.written.add(place)
+        for call in _LIBRARY_WRITES.finditer(code):
+            self.unknown.add(Unknown("write", where(call.start()), f"may write files with {call[1]}"))
         self.root |= {f"{where(c.start())} uses {c[1] or c[2]}" for c in _ROOT.finditer(code)}
         if _BIND.search(code):
             found = [self.numbers.get(p, int(p) if p.isdigit() else None) for p in _PORT.findall(code)]
@@ -294,24 +338,23 @@ class _Sources:
             self.programs.add(command.split(" ")[0])
             self.programs |= {"sh"} if call in ("system", "popen") else set()
 
-    def open(self, call: str, given: list[str], value: object, where: str) -> None:
-        assert callable(value)
-        index = 1 if call == "openat" else 0
+    def open(self, path: str, call: re.Match[str], given: list[str], where: str) -> None:
+        index = 1 if call[1] == "openat" else 0
         expression = given[index] if len(given) > index else ""
         mode = given[index + 1] if len(given) > index + 1 else ""
-        if call in ("fopen", "fopen64", "freopen", "gzopen"):
-            text = value(mode)
-            writes = re.fullmatch(r"r[bet]*\d?", text) is None
-        elif call in ("open", "openat"):
-            writes = "O_RDONLY" not in mode
+        if call[1] in ("fopen", "fopen64", "freopen", "gzopen"):
+            writes = re.fullmatch(r"r[bet]*\d?", self.value(mode, path)) is None
         else:
-            writes = False
-        self.use(value(expression), expression, writes, where)
+            writes = call[1] in ("open", "openat") and "O_RDONLY" not in mode
+        self.use(path, call.start(), expression, writes, where)
 
-    def use(self, text: str, expression: str, writes: bool, where: str) -> None:
-        place = resolve(text) if text and text != HOLE else None
-        if place is not None:
-            (self.written if writes else self.read).add(place)
+    def use(self, path: str, at: int, expression: str, writes: bool, where: str) -> None:
+        """A file that an expression names is read or written."""
+        text = self.value(expression, path) if expression else HOLE
+        texts = [text] if text != HOLE else self.given(path, at, expression)
+        places = [resolve(text) if text and text != HOLE else None for text in texts]
+        if places and None not in places:
+            (self.written if writes else self.read).update(place for place in places if place is not None)
         elif re.match(r"[\s*+(]*(argv|av|optarg)\b", expression) and not writes:
             self.arguments = True
         elif writes:
@@ -319,16 +362,30 @@ class _Sources:
         else:
             self.unknown.add(Unknown("read", where, "reads a computed path"))
 
-    def value(self, expression: str, strings: list[str]) -> str:
-        """The text of literals and macros that stand side by side; otherwise a hole."""
+    def given(self, path: str, at: int, expression: str) -> list[str]:
+        """The texts that all calls of the function around an offset give its parameter."""
+        found = parameter_at(self.codes[path][0], at, expression, go=False) if expression.isidentifier() else None
+        paths = list(self.codes)
+        arguments = given_to(found, [code for code, _ in self.codes.values()], go=False) if found is not None else None
+        return [self.value(argument, paths[index]) for index, argument in arguments or ()]
+
+    def value(self, expression: str, path: str) -> str:
+        """The text of literals, macros and variables that stand side by side; otherwise a hole."""
+        strings, variables = self.codes[path][1], self.variables(path)
         pieces = re.findall(r"\"\d+\"|\w+|\S", expression.strip())
         texts = []
         for piece in pieces:
             if piece.startswith('"') and len(piece) > 1:
                 texts.append(strings[int(piece[1:-1])])
             else:
-                texts.append(self.constants.get(piece, HOLE))
+                texts.append(variables.get(piece, self.constants.get(piece, HOLE)))
         return "".join(texts) if pieces else ""
+
+
+def _assignments(code: str, name: str) -> int:
+    """How often a variable may get a value: its declaration, assignments, its address, parameters of that name."""
+    given = re.findall(rf"\b{name}\b\s*(?:\[\w*\])?\s*[-+|&]?=(?!=)", code)
+    return len(given) + len(re.findall(rf"(?<!&)&\s*{name}\b|[\w>][\s*&]+{name}\s*(?:\[\w*\])?\s*[,)]", code))
 
 
 def _masked(text: str) -> tuple[str, list[str]]:
@@ -346,22 +403,3 @@ def _masked(text: str) -> tuple[str, list[str]]:
 
     lines = re.sub(r"^([ \t]*#[ \t]*include[^\n]*)$", "", text.replace("\\\n", " "), flags=re.MULTILINE)
     return _TOKEN.sub(token, lines), strings
-
-
-def _arguments(code: str, start: int) -> list[str]:
-    """The expressions from `start` to the bracket that closes."""
-    parts: list[str] = []
-    depth, begin = 0, start
-    for position in range(start, len(code)):
-        character = code[position]
-        if character in "([{":
-            depth += 1
-        elif character in ")]}" and depth:
-            depth -= 1
-        elif character in ")]}":
-            last = code[begin:position].strip()
-            return [*parts, last] if last or parts else []
-        elif character == "," and not depth:
-            parts.append(code[begin:position].strip())
-            begin = position + 1
-    return parts

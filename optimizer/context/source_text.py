@@ -74,7 +74,7 @@ def source_evidence(context: BuildContext, endings: Iterable[str]) -> SourceEvid
         if text is None:
             unknown += [Unknown("read", file, "cannot be read"), Unknown("program", file, "cannot be read")]
             continue
-        code, found = _set_apart(text)
+        code, found = set_apart(text)
         codes.append(code)
         literals.update(t for t in found if 0 < len(t) < 200 and "\n" not in t)
         rust = file.endswith(RUST_SOURCES)
@@ -83,11 +83,11 @@ def source_evidence(context: BuildContext, endings: Iterable[str]) -> SourceEvid
             packages.add(match[1] if match else "")
         for match in (_RUST_OPEN if rust else _JVM_OPEN).finditer(code):
             if _argument(code, match.end(), found) is None and not _harmless(code, match.end()):
-                unknown.append(Unknown("read", _where(file, code, match.start()), "opens a file whose name is computed"))
+                unknown.append(Unknown("read", line_of(file, code, match.start()), "opens a file whose name is computed"))
         for match in (_RUST_START if rust else _JVM_START).finditer(code):
             given = _argument(code, match.end(), found)
             if given is None or not given.split():
-                unknown.append(Unknown("program", _where(file, code, match.start()), "starts a program whose name is computed"))
+                unknown.append(Unknown("program", line_of(file, code, match.start()), "starts a program whose name is computed"))
             else:
                 programs.add(given.split()[0])
     return SourceEvidence(
@@ -95,8 +95,8 @@ def source_evidence(context: BuildContext, endings: Iterable[str]) -> SourceEvid
     )
 
 
-def _set_apart(text: str) -> tuple[str, list[str]]:
-    """The code with each string literal as a mark, and the literals. Lines keep their numbers."""
+def set_apart(text: str) -> tuple[str, list[str]]:
+    """The code with a mark for each string literal, its number between \\x01 and \\x02, and the literals. Lines keep their numbers."""
     found: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
@@ -126,7 +126,8 @@ def _harmless(code: str, at: int) -> bool:
     )
 
 
-def _where(file: str, code: str, at: int) -> str:
+def line_of(file: str, code: str, at: int) -> str:
+    """The place of an offset in a file, as "file:line"."""
     return f"{file}:{code.count(chr(10), 0, at) + 1}"
 
 

@@ -77,5 +77,8 @@ def libraries_of(development: str, distribution: str, release: str | None) -> tu
     """
     if distribution == "debian":
         return runtime_packages(development, release)
+    listed = _table()["ubuntu_runtime"].get(release or "", {}).get(plain_name(development))
+    if listed is not None:
+        return tuple(listed)
     answers = {runtime_packages(development, name) for name in _table()["ubuntu"].get(release or "", ())}
     return answers.pop() if len(answers) == 1 else None

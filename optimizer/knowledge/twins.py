@@ -32,6 +32,12 @@ def java_runtimes(image: BaseImage) -> tuple[str, ...]:
     return _expand(image, "twins") + _expand(image, "java")
 
 
+def distroless(kind: str, release: str | None) -> str | None:
+    """The distroless image ``static``, ``base`` or ``cc`` of a Debian release, None where there is none."""
+    number = _DISTROLESS.get(release or "")
+    return f"gcr.io/distroless/{kind}-debian{number}" if number is not None else None
+
+
 def _expand(image: BaseImage, table: str) -> tuple[str, ...]:
     """The references that the templates of `table` give for `image`; those with a part that is unknown are left out."""
     if image.family == "scratch" or image.reference.digest:

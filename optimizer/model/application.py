@@ -14,12 +14,15 @@ from optimizer.context.django import DjangoSettings, django_settings
 from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import PackageJson, package_json
 from optimizer.context.javascript_source import SOURCES, javascript_evidence
+from optimizer.context.native import native_sources
 from optimizer.context.nextjs import is_standalone_server, routes
 from optimizer.context.places import Place, Unknown
 from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import RequirementFiles, requirement_files
 from optimizer.context.workspaces import workspace_around
+from optimizer.knowledge.go_modules import go_needs
 from optimizer.model.built import source_of
+from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program, jvm_program
 from optimizer.model.effects import (
     FOLDER_VARIABLES,
     ROOT_MODULES,
@@ -134,8 +137,10 @@ class _Gatherer:
             self._python([e for e in entries if e.endswith(".py")])
         elif self.start.language == "node":
             self._node([e for e in entries if e.endswith(SOURCES) or self._script_of_node(e)])
-        elif self.start.language == "go":
-            self._go()
+        elif self.start.language in ("go", "c"):
+            self._compiled(entries)
+        elif self.start.language == "java":
+            self._java()
         else:
             language = self.start.language
             what = f"is in {language}, whose source is not read" if language else "is not known"
@@ -286,15 +291,60 @@ class _Gatherer:
         else:
             self.unknown.add(Unknown("write", "prisma/schema.prisma", "keeps its database in a computed place"))
 
-    def _go(self) -> None:
+    def _go(self, program: CompiledProgram | None) -> None:
         folders = sorted(posixpath.dirname(f) or "." for f in self.context.files() if posixpath.basename(f) == "go.mod")
-        self.go = go_module(self.context, folders[0]) if len(folders) == 1 else None
-        if self.go is None:
+        module = program.module if program is not None else go_module(self.context, folders[0]) if len(folders) == 1 else None
+        if module is None:
             self.unknown.add(Unknown("program", "", "the Go module of the program is not clear"))
             return
-        files = tuple(f for f in self.context.under(self.go.folder) if f.endswith(".go") and not f.endswith("_test.go"))
-        self._take(files, self.go.imports, self.go.programs, self.go.ports, self.go.unknown)
-        self._uses(self.go.written, self.go.read, [], files)
+        self.go = module
+        files = tuple(f for f in self.context.under(module.folder) if f.endswith(".go") and not f.endswith("_test.go"))
+        self._take(files, module.imports, module.programs, module.ports, module.unknown)
+        self._uses(module.written, module.read, [], files)
+        needs = go_needs((*(require.path for require in module.requires), *module.imports))
+        self.programs.update(needs.programs)
+        self.unknown |= {Unknown("write", "go.mod", f"needs {name}, which keeps files") for name in needs.writes}
+        self.unknown |= {Unknown("program", "go.mod", "needs a module that starts programs") for name in needs.programs if name == "?"}
+
+    def _native(self, program: CompiledProgram) -> None:
+        found = native_sources(self.context, program.sources, commands_of(self.model, program.stage))
+        self._take(program.sources, (), found.programs, found.ports, found.unknown)
+        self._uses(found.written, found.read, [], program.sources)
+        self.root += found.root
+
+    def _compiled(self, entries: list[str]) -> None:
+        """The programs among the entries that a stage compiles."""
+        programs = [compiled_program(self.model, self.stage, entry) for entry in entries if entry.startswith("/")]
+        for program in programs:
+            if program is not None and program.unknown is not None:
+                self.unknown.add(Unknown("program", "", program.unknown))
+            elif program is not None and program.language == "c":
+                self._native(program)
+            elif program is not None:
+                self._go(program)
+        if not any(programs):
+            self._go(None)
+
+    def _java(self) -> None:
+        from optimizer.context.jvm_source import jvm_evidence  # not for other languages
+        from optimizer.model.java_command import java_command
+
+        for command in self.start.commands:
+            if command.name != "java":
+                continue
+            given = java_command(command)
+            self.unknown |= {Unknown("write", command.source, f"java writes files for {option}") for option in given.writing}
+            program = jvm_program(self.model, self.stage, given.paths, given.main) if given.paths else None
+            if program is None or program.unknown is not None:
+                what = program.unknown if program is not None else None
+                self.unknown.add(
+                    Unknown("program", "", what or f"what {given.paths[0] if given.paths else 'java'} is compiled from is not known")
+                )
+                continue
+            found = jvm_evidence(self.context, program.sources)
+            self._take(program.sources, (), found.programs, (), found.unknown)
+            self._uses(found.written, found.read, [], program.sources)
+            self.root += found.root
 
     def _take(
         self, files: Iterable[str], modules: Iterable[str], programs: Iterable[str], ports: Iterable[int], unknown: Iterable[Unknown]

@@ -38,6 +38,16 @@ class Files(Struct, frozen=True):
         absolute = posixpath.join(folder or "", path)
         return context_path(self.model, self.stage, absolute) if absolute.startswith("/") else None
 
+    def script(self, path: str, folder: str | None) -> str | None:
+        """The file of the context at a path of the image, where COPY or a ``cp`` of a RUN put it."""
+        found = self.find(path, folder)
+        absolute = posixpath.join(folder or "", path)
+        if found is not None or not absolute.startswith("/"):
+            return found
+        from optimizer.model.compiled_program import placed_file  # heavy: it reads builds
+
+        return placed_file(self.model, self.stage, posixpath.normpath(absolute))
+
     def entry(self, path: str, folder: str | None) -> str:
         """The context path of a file, else its image path."""
         inside = self.find(path, folder)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from optimizer.context.golang import GoModule, go_module, go_sources
+from optimizer.context.make_command import make_command
+from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.base import Arguments, read_arguments
 from optimizer.ecosystems.golang import VALUED
 from optimizer.model.model import Model, Stage
-from optimizer.model.paths import context_path, is_folder
+from optimizer.model.paths import build_folder, context_path, is_folder
 from optimizer.syntax.shell import Command, parse_script
 
 _VERSION = re.compile(r"v\d+$")
@@ -27,7 +29,7 @@ class GoBuild(Struct, frozen=True):
 
     Args:
         position: Index of its RUN.
-        command: The command in the RUN's script, None where the RUN is in exec form.
+        command: The command in the RUN's script, None where the RUN is in exec form or the command is that of a Makefile.
         options: Its options with their values.
         environment: The variables it sees that the Dockerfile or the command sets.
         outputs: The programs it makes, absolute paths in the image; empty when that cannot be told.
@@ -79,6 +81,7 @@ class _Reader:
 
     def __init__(self, model: Model, stage: Stage, position: int, *, exec_form: bool) -> None:
         self.model, self.stage, self.position, self.exec_form = model, stage, position, exec_form
+        self.in_make = False
         state = model.before(position)
         self.state = state
         self.cwd = state.workdir
@@ -99,6 +102,32 @@ class _Reader:
             call = read_call(command)
             if call is not None and call.ecosystem == "go" and call.action is Action.BUILD:
                 found.append(self.build(command, call))
+            elif command.name in ("make", "gmake"):
+                found += self.made(command)
+        return found
+
+    def made(self, command: Command) -> list[GoBuild]:
+        """The commands among those that make runs for its goals."""
+        words = make_command(command.argv)
+        folder = posixpath.normpath(posixpath.join(self.cwd, words.folder)) if words is not None and self.cwd is not None else None
+        context = self.model.context
+        if words is None or folder is None or context is None or self.in_make:
+            return []
+        names = (words.makefile,) if words.makefile is not None else MAKEFILES
+        inside = build_folder(self.model, self.stage, folder, names, self.position)
+        environment = {name: value for name, value in self.environment.items() if value is not None}
+        assigned = {name: value.value or "" for name, value in command.assignments if value is not None}
+        makefile = find_makefile(context, inside, words.makefile, words.given, {**environment, **assigned}) if inside is not None else None
+        lines = make_commands(context, makefile, words.goals) if makefile is not None else None
+        exported = {name: makefile.variables.get(name) for name in makefile.exported} if makefile is not None else {}
+        found: list[GoBuild] = []
+        for line in lines or ():
+            script = parse_script(line.replace(UNKNOWN, "$(unknown)"))
+            if script.understood:
+                reader = _Reader(self.model, self.stage, self.position, exec_form=True)
+                reader.in_make, reader.cwd = True, folder
+                reader.environment = {**self.environment, **assigned, **exported, **words.given}
+                found += reader.read(script.commands)
         return found
 
     def build(self, command: Command, call: Call) -> GoBuild:
@@ -116,7 +145,7 @@ class _Reader:
         changed = next((value for name, value in options if name.lstrip("-") == "C"), None)
         if changed is not None and cwd is not None:
             cwd = posixpath.normpath(posixpath.join(cwd, changed))
-        module = self.module(cwd)
+        module = self.module(cwd, _stamped(options, environment))
         folder = self.folder(cwd, module)
         outputs: tuple[str, ...] = ()
         if cwd is not None and call.verb is not None and None not in operands:
@@ -132,8 +161,8 @@ class _Reader:
     def expanded(self, value: str | None, text: str) -> str | None:
         return value if value is not None else self.state.expand(text)
 
-    def module(self, cwd: str | None) -> GoModule | None:
-        """The module around a folder of the image, else the folder's own source."""
+    def module(self, cwd: str | None, stamped: frozenset[str]) -> GoModule | None:
+        """The module around a folder of the image, else the folder's own source. stamped: variables that the linker sets."""
         context = self.model.context
         inside = context_path(self.model, self.stage, cwd, self.position, must_exist=False) if cwd is not None else None
         if inside is None or context is None:
@@ -141,11 +170,11 @@ class _Reader:
         folder = inside
         while True:
             if context.exists(posixpath.join(folder, "go.mod")):
-                return go_module(context, folder)
+                return go_module(context, folder, stamped)
             if folder in ("", "."):
                 break
             folder = posixpath.dirname(folder) or "."
-        return go_sources(context, inside) if any(f.endswith(".go") for f in context.under(inside)) else None
+        return go_sources(context, inside, stamped) if any(f.endswith(".go") for f in context.under(inside)) else None
 
     def folder(self, cwd: str | None, module: GoModule | None) -> str | None:
         """Where the module lies in the image."""
@@ -217,6 +246,12 @@ class _Reader:
         if module is not None and module.path is not None and inside is not None and posixpath.normpath(inside) == module.folder:
             return _base(module.path)
         return posixpath.basename(place if folder is None else folder)
+
+
+def _stamped(options: Iterable[tuple[str, str | None]], environment: Mapping[str, str | None]) -> frozenset[str]:
+    """The names of the variables that ``-ldflags "-X main.name=value"`` sets."""
+    texts = [value or "" for name, value in options if name.lstrip("-") == "ldflags"] + [environment.get("GOFLAGS") or ""]
+    return frozenset(name for text in texts for name in re.findall(r"-X[ =]*['\"]?[\w./~-]*\.(\w+)=", text))
 
 
 def _base(path: str) -> str:

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from optimizer.context.cmake import Project, automake_project, cmake_project
-from optimizer.context.makefile import UNKNOWN, find_makefile, make_commands
+from optimizer.context.automake import automake_project
+from optimizer.context.cmake import cmake_project
+from optimizer.context.make_command import make_command
+from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
+from optimizer.context.meson import meson_project
 from optimizer.context.native import SOURCES, Compiled, is_compiler, read_compiler, read_install
+from optimizer.context.native_project import Project
 from optimizer.context.scripts import script_text
 from optimizer.ecosystems import SYSTEM, read_call, unwrapped
 from optimizer.model.model import Model, Stage
-from optimizer.model.paths import context_path, is_folder
+from optimizer.model.paths import build_folder, context_path, is_folder
 from optimizer.model.state import State
 from optimizer.syntax.shell import Script, Word, parse_script
 
@@ -32,6 +36,10 @@ _HARMLESS = frozenset({
 })  # fmt: skip
 _FETCHES = frozenset({"curl", "wget", "tar", "unzip", "git", "svn", "hg"})
 _CMAKE_VALUED = frozenset({"-S", "-B", "-G", "-D", "--install-prefix", "-A", "-T"})
+_MESON_VALUED = frozenset(
+    {"--prefix", "--buildtype", "--libdir", "--bindir", "--datadir", "--sysconfdir", "--localstatedir", "-D", "-C", "--wrap-mode"}
+)
+_BUILD_FILES = ("CMakeLists.txt", "meson.build", "Makefile.am")
 _DEPTH = 6
 
 
@@ -176,6 +184,8 @@ class _Reader:
             self.make(words, cwd, variables, depth)
         elif name == "cmake":
             self.cmake(words, cwd)
+        elif name == "meson":
+            self.meson(words, cwd)
         elif name == "configure" or (name == "sh" and len(words) > 1 and (words[1] or "").endswith("configure")):
             self.configure(words, cwd)
         elif name in ("install", "cp", "mv", "ln"):
@@ -265,47 +275,27 @@ class _Reader:
         return found + [p for p in self.made if re.fullmatch(expression, p)]
 
     def make(self, words: Sequence[str | None], cwd: str | None, variables: Mapping[str, str | None], depth: int) -> None:
-        folder, name, goals = cwd, None, list[str]()
+        call = make_command(words)
+        if call is None:
+            self.note("the arguments of make are computed")
+            return
+        folder = self.path(call.folder, cwd)
         environment = {key: value for key, value in {**self.variables, **variables}.items() if value is not None}
-        given: dict[str, str] = {}
-        skip = False
-        for index, word in enumerate(words):
-            if index == 0 or skip:
-                skip = False
-                continue
-            if word is None and words[index - 1] in ("-j", "-l"):
-                continue
-            if word is None:
-                self.note("the arguments of make are computed")
-                return
-            following = words[index + 1] if index + 1 < len(words) else None
-            if word in ("-C", "--directory", "-f", "--file"):
-                skip = True
-                folder, name = (self.path(following, cwd), name) if word in ("-C", "--directory") else (folder, following)
-            elif word.startswith("-C"):
-                folder = self.path(word[2:], cwd)
-            elif word.startswith("--directory="):
-                folder = self.path(word.partition("=")[2], cwd)
-            elif word in ("-j", "-l", "-o", "-W", "-I"):
-                skip = following is not None and re.fullmatch(r"\d+|\$\(nproc\)", following) is not None
-            elif "=" in word and not word.startswith("-"):
-                key, _, value = word.partition("=")
-                given[key] = value
-            elif not word.startswith("-"):
-                goals.append(word)
         self.built()
         if folder is not None and folder in self.projects:
-            self.generated(folder, goals, given)
+            self.generated(folder, call.goals, call.given)
             return
-        inside = context_path(self.model, self.stage, folder, self.position) if folder is not None else None
+        inside = self.inside(folder, *((call.makefile,) if call.makefile is not None else MAKEFILES))
         context = self.model.context
-        makefile = find_makefile(context, inside, name, given, environment) if inside is not None and context is not None else None
+        makefile = (
+            find_makefile(context, inside, call.makefile, call.given, environment) if inside is not None and context is not None else None
+        )
         if makefile is None or context is None or depth >= _DEPTH:
             self.note("the Makefile is not in the build context")
             return
-        commands = make_commands(context, makefile, tuple(goals))
+        commands = make_commands(context, makefile, call.goals)
         if commands is None:
-            self.note(f"how make comes to {' '.join(goals) or 'its goal'} is not clear")
+            self.note(f"how make comes to {' '.join(call.goals) or 'its goal'} is not clear")
             return
         for reason in makefile.unknown:
             self.note(reason)
@@ -319,8 +309,9 @@ class _Reader:
     def configure(self, words: Sequence[str | None], cwd: str | None) -> None:
         self.built()
         folder = self.path(posixpath.dirname(words[0] or "") or ".", cwd)
-        inside = context_path(self.model, self.stage, folder, self.position) if folder is not None else None
-        project = automake_project(self.model.context, inside) if inside is not None and self.model.context is not None else None
+        inside = self.inside(folder, "Makefile.am")
+        options = dict(w[2:].split("=", 1) for w in words[1:] if w is not None and re.match(r"--\w+dir=/", w))
+        project = automake_project(self.model.context, inside, options) if inside is not None and self.model.context is not None else None
         if project is None or cwd is None:
             self.note("what ./configure sets up is not in the build context")
             return
@@ -367,17 +358,47 @@ class _Reader:
             elif not word.startswith("-") and (index == 0 or given[index - 1] not in _CMAKE_VALUED):
                 source = self.path(word, cwd)
         place = source or cwd
-        inside = context_path(self.model, self.stage, place, self.position) if place is not None else None
+        inside = self.inside(place, "CMakeLists.txt")
         project = cmake_project(self.model.context, inside) if inside is not None and self.model.context is not None else None
         if project is None or build is None or place is None:
             self.note("the CMakeLists.txt is not in the build context")
             return
         self.projects[build] = (project, prefix, place)
 
+    def meson(self, words: Sequence[str | None], cwd: str | None) -> None:
+        """``meson setup``, ``compile`` and ``install``. Source: the manual page of meson(1)."""
+        self.built()
+        if None in words[1:]:
+            self.note("the arguments of meson are computed")
+            return
+        given = [w for w in words[1:] if w is not None]
+        verb = given.pop(0) if given and given[0] in ("setup", "compile", "install", "test", "configure") else "setup"
+        build = next((given[i + 1] for i, w in enumerate(given[:-1]) if w == "-C"), None)
+        if verb == "test":
+            return
+        if verb in ("compile", "install"):
+            folder = self.path(build or ".", cwd)
+            if folder not in self.projects or "--destdir" in given:
+                self.note("what meson builds is not clear")
+            elif folder is not None:
+                self.generated(folder, ["install"] if verb == "install" else [], {})
+            return
+        operands = [w for i, w in enumerate(given) if not w.startswith("-") and (i == 0 or given[i - 1] not in _MESON_VALUED)]
+        named = dict(w.lstrip("-").removeprefix("D").split("=", 1) for w in given if re.match(r"(--|-D)\w+=", w))
+        named |= {w[2:]: given[i + 1] for i, w in enumerate(given[:-1]) if w in _MESON_VALUED and w.startswith("--")}
+        place = self.path(operands[1] if len(operands) > 1 else ".", cwd)
+        target = self.path(operands[0], cwd) if operands else None
+        inside = self.inside(place, "meson.build")
+        project = meson_project(self.model.context, inside, named) if inside is not None and self.model.context is not None else None
+        if verb == "configure" or project is None or target is None or place is None:
+            self.note("the meson.build is not in the build context")
+            return
+        self.projects[target] = (project, named.get("prefix", "/usr/local"), place)
+
     def generated(self, folder: str, goals: Sequence[str], given: Mapping[str, str]) -> None:
         """make or cmake in a folder that cmake or configure set up."""
         project, prefix, source = self.projects[folder]
-        inside = context_path(self.model, self.stage, source, self.position) or "."
+        inside = self.inside(source, *_BUILD_FILES) or "."
         for reason in project.unknown:
             self.note(reason)
         sources = tuple(posixpath.join(source, posixpath.relpath(s, inside)) for s in project.sources)
@@ -425,6 +446,9 @@ class _Reader:
                 if posixpath.basename(words[0] or "") == "mv" and source in self.made:
                     self.made[path] = self.made.pop(source)
                     del self.installed[path]
+
+    def inside(self, folder: str | None, *names: str) -> str | None:
+        return build_folder(self.model, self.stage, folder, names, self.position) if folder is not None else None
 
     def is_dir(self, path: str) -> bool:
         made = any(f == path or f.startswith(f"{path}/") for f in self.folders)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -266,6 +267,23 @@ def _context_path(model: Model, stage: Stage, path: str, before: int | None, mus
                 result = inside if inside == "." or not must_exist or model.context.exists(inside) else None
             if result is not None:
                 return result
+    return None
+
+
+def build_folder(model: Model, stage: Stage, folder: str, names: Iterable[str], before: int | None = None) -> str | None:
+    """The folder of the context whose build file lies in a folder of a stage, be that copied whole or file by file.
+
+    Args:
+        model: The facts, with the context at hand.
+        stage: The stage to look in.
+        folder: An absolute path.
+        names: The names that the build file may have, relative to the folder, in the order in which they are looked for.
+        before: Only instructions before that index of ``Dockerfile.nodes`` count; None for all.
+    """
+    for name in names:
+        found = context_path(model, stage, posixpath.normpath(posixpath.join(folder, name)), before)
+        if found is not None:
+            return found.removesuffix(posixpath.normpath(name)).rstrip("/") or "."
     return None
 
 

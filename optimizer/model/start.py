@@ -28,7 +28,7 @@ from optimizer.model.launch import (
     unwrap,
 )
 from optimizer.model.model import Model, Stage
-from optimizer.model.paths import context_path, origin_of
+from optimizer.model.paths import origin_of
 from optimizer.syntax.shell import Command, Script, parse_script
 
 _DEPTH = 12  # of scripts that start scripts
@@ -74,6 +74,7 @@ class Start(Struct, frozen=True):
         scripts: The shell scripts of the context that run, as context paths.
         unknown: Why there may be more than that, one reason an item.
         installed: The commands among them that installing a Python project of the context makes.
+        renamed: The names of commands that are scripts of the context under another name.
     """
 
     commands: tuple[Started, ...]
@@ -82,6 +83,7 @@ class Start(Struct, frozen=True):
     scripts: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     installed: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ class _Reader:
     scripts: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     installed: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
     running: list[tuple[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -162,7 +165,7 @@ class _Reader:
         language = languages[-1] if languages else None
         return Start(
             tuple(self.commands), language, tuple(dict.fromkeys(self.entries)), tuple(dict.fromkeys(self.scripts)),
-            tuple(dict.fromkeys(self.unknown)), tuple(dict.fromkeys(self.installed)),
+            tuple(dict.fromkeys(self.unknown)), tuple(dict.fromkeys(self.installed)), tuple(dict.fromkeys(self.renamed)),
         )  # fmt: skip
 
     def _words(self, position: int | None) -> tuple[Argv, Script | None]:
@@ -284,7 +287,7 @@ class _Reader:
 
     def _script_file(self, path: str, source: str, folder: str | None, arguments: Argv) -> bool:
         """Follow a shell script; whether it is one of the context."""
-        inside = self.files.find(path, folder)
+        inside = self.files.script(path, folder)
         text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
         if inside is None or text is None:
             return False
@@ -425,13 +428,15 @@ class _Reader:
         """A program that no table names: a script of the context, a command that the project installs, or what a build makes."""
         program = words[0] or ""
         for place in self.files.program(program, folder):
-            inside = context_path(self.model, self.stage, place)
+            inside = self.files.script(place, folder)
             text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
             if inside is None or text is None:
                 continue
             interpreter = (shebang(text.replace("\r\n", "\n")) or ("/bin/sh",))[-1].rpartition("/")[2].split(" ")[-1]
             if interpreter in SHELLS:
                 self._script_file(place, source, folder, words[1:])
+                name = program.rpartition("/")[2]
+                self.renamed += [name] if name != inside.rpartition("/")[2] else []
             elif PYTHON.fullmatch(interpreter) or interpreter in NODE:
                 self.run((interpreter, place, *words[1:]), source, folder)
             else:
@@ -443,11 +448,20 @@ class _Reader:
             self.languages.append("python")
             self.entries.append(module)
             self.installed.append(program)
+        elif (found := self._compiled(program, folder)) is not None:
+            self.entries.append(found[0])
+            self.languages.append(found[1])
         elif "/" in program:
             self.entries.append(posixpath.normpath(posixpath.join(folder or "/", program)))
-            self.languages += self._compiled(program, folder)
 
-    def _compiled(self, path: str, folder: str | None) -> list[str]:
-        """The language in which a stage compiles the program at a path."""
-        place = posixpath.normpath(posixpath.join(folder or "/", path))
-        return compiled_language(self.model, origin_of(self.model, self.stage, place)[0])
+    def _compiled(self, program: str, folder: str | None) -> tuple[str, str] | None:
+        """The image path and the language of a program that a stage compiles."""
+        from optimizer.model.compiled_program import compiled_program  # heavy: it reads builds
+
+        places = self.files.program(program, folder)
+        for place in places:
+            found = compiled_program(self.model, self.stage, place)
+            if found is not None:
+                return found.path, found.language
+        language = compiled_language(self.model, origin_of(self.model, self.stage, places[0])[0]) if "/" in program else []
+        return (places[0], language[0]) if language else None

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from optimizer.model import Model
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
+_RUN_COMPILED = frozenset({
+    "scratch", "distroless-static", "distroless-base", "distroless-cc", "debian", "ubuntu", "alpine", "busybox",
+})  # fmt: skip
+"""Families of images that compiled programs run on, and hardly any other."""
+
 
 class RepairStages(Pass):
     """Bring along the packages that a multi-stage build leaves behind.
@@ -21,20 +26,26 @@ class RepairStages(Pass):
         For Node, ``node_modules`` and package.json are copied where the program needs them, and the command of a
         distroless image, which starts Node itself, becomes Node's arguments.
 
+        A compiled program that is linked with a C library which its image has not is compiled without it, where no source
+        needs it: with ``CGO_ENABLED=0`` for Go, ``-static`` for C. Otherwise the stage moves to the distroless or slim
+        image of the distribution that it is compiled on. Libraries that it is linked with, and the certificates that a
+        client of TLS checks others by, come along. A Java program gets the runtime of the version that it is compiled for,
+        and the jars that its class path names.
+
     Why
         Such an image builds and does not start: ``COPY --from=build /app /app`` brings the project, but pip
         installs to ``/usr/local``, and the commands of ``pip install --user`` are not on ``PATH``.
 
     When it refuses
         When the two stages hold different Pythons, since what was compiled in one does not run in the other, and when it
-        is not known what was installed.
+        is not known what was installed or linked. When a step or the user of the stage is one of the image that it leaves.
 
     Safety
         Safe: the image before cannot start, or as no user but root, by evidence that is printed.
     """
 
     name = "repair-stages"
-    alters = frozenset({Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.COPIES, Fact.RUNS})
+    alters = frozenset({Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.USER, Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
             "FROM python:3.12-slim AS build\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY . .\n\n"
@@ -62,6 +73,16 @@ class RepairStages(Pass):
             from optimizer.passes.repair.node import repairs as node_repairs
 
             yield from node_repairs(model, stage)
+            return
+        if stage.image.family in _RUN_COMPILED and model.dependencies[stage.index]:
+            from optimizer.passes.repair.compiled import repairs as compiled_repairs
+
+            yield from compiled_repairs(model, stage)
+            return
+        if stage.image.family in ("eclipse-temurin", "openjdk", "amazoncorretto") and model.dependencies[stage.index]:
+            from optimizer.passes.repair.java import repairs as java_repairs
+
+            yield from java_repairs(model, stage)
             return
         if stage.image.family not in ("python", "distroless-python3"):
             return

@@ -74,15 +74,21 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
             return (split_node, slim_runtime)
         case "golang":
+            from optimizer.passes.split.compiled_runtime import compiled_runtime
             from optimizer.passes.split.go import split_go
 
-            return (split_go,)
-        case "debian" | "ubuntu" | "gcc" | "buildpack-deps":
+            return (compiled_runtime, split_go)
+        case "gcc" | "buildpack-deps":
+            from optimizer.passes.split.compiled_runtime import compiled_runtime
+
+            return (compiled_runtime, *_interpreted(model, stage), *_compiled(model, stage))
+        case "debian" | "ubuntu":
             return (*_interpreted(model, stage), *_compiled(model, stage))
         case "eclipse-temurin" | "openjdk" | "amazoncorretto" | "maven" | "gradle":
+            from optimizer.passes.split.compiled_runtime import java_runtime
             from optimizer.passes.split.java import split_java
 
-            return (split_java,)
+            return (split_java, java_runtime)
         case "rust":
             from optimizer.passes.split.rust import split_rust
 
@@ -106,7 +112,7 @@ class SplitStages(Pass):
         source needs C. C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same
         Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
         Rust: copies the program onto a distroless or slim image. A runtime stage that only copies from build stages is put on
-        the slim image.
+        the slim image, or on the one that its program would get by a split.
 
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and

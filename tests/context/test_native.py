@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from optimizer.context.cmake import automake_project, cmake_project
+from optimizer.context.automake import automake_project
+from optimizer.context.cmake import cmake_project
 from optimizer.context.folder import BuildContext
 from optimizer.context.makefile import UNKNOWN, find_makefile, make_commands
 from optimizer.context.native import Placed, is_compiler, native_sources, pkg_config, read_compiler, read_install, writes_nothing
@@ -151,6 +152,26 @@ def test_sources_that_may_write(make_context: MakeContext, text: str) -> None:
     assert not writes_nothing(native_sources(make_context({"a.cpp": text}), ["a.cpp"]))
 
 
+@pytest.mark.parametrize(
+    ("files", "written"),
+    [
+        ({"a.c": 'void f(void) { static const char *log = "/log"; fopen(log, "w"); }'}, ["/log"]),
+        ({"a.c": '#include "a.h"\nvoid f(void) { fopen(log, "w"); }', "a.h": 'static const char *const log = "/log";'}, ["/log"]),
+        ({"a.c": 'void f(void) { const char *log = "/log"; if (x) log = optarg; fopen(log, "w"); }'}, []),
+        ({"a.c": 'const char *log = "/log"; void f(const char *log) { fopen(log, "w"); }'}, []),
+        ({"a.c": 'const char *log = "/log"; void f(void) { set(&log); fopen(log, "w"); }'}, []),
+        ({"a.c": 'void f(void) { fopen(log, "w"); }', "b.c": 'static const char *log = "/log";'}, []),
+        ({"a.c": '#ifndef LOG\n#define LOG "/log"\n#endif\nvoid f(void) { fopen(LOG, "w"); }'}, []),
+        ({"a.c": '#define LOG "/log" SUFFIX\nvoid f(void) { fopen(LOG, "w"); }'}, []),
+        ({"a.c": '#ifdef X\n#define LOG "/x"\n#else\n#define LOG "/y"\n#endif\nvoid f(void) { fopen(LOG, "w"); }'}, []),
+    ],
+)
+def test_names_that_stand_for_a_path(make_context: MakeContext, files: dict[str, str], written: list[str]) -> None:
+    found = native_sources(make_context(files), tuple(files))
+    assert [place.path for place in found.written] == written
+    assert bool(written) != any(unknown.about == "write" for unknown in found.unknown)
+
+
 def test_paths_behind_macros(make_context: MakeContext) -> None:
     context = make_context({"a.h": '#define HOME "/srv/words"\n', "a.c": '#include "a.h"\nint main() { fopen(HOME "/list.txt", "rb"); }\n'})
     found = native_sources(context, ["a.c", "a.h"])
@@ -213,3 +234,45 @@ def test_folders_without_a_build_system(make_context: MakeContext) -> None:
     assert find_makefile(context, ".") is None
     assert cmake_project(context, ".") is None
     assert automake_project(context, ".") is None
+
+
+HELPER = 'static FILE *store(const char *mode, const char *path) { return fopen(path, "w"); }\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "written"),
+    [
+        ({"a.c": HELPER + 'int main(void) { store("x", "/data/a"); store("y", "/data/b"); }'}, ["/data/a", "/data/b"]),
+        (
+            {
+                "a.c": 'int bump(const char *p)\n{\n    return fopen(p, "w");\n}\n',
+                "b.c": 'int bump(const char *p);\nint f(void) { return bump("/n"); }',
+            },
+            ["/n"],
+        ),
+        ({"a.c": HELPER + "int main(int argc, char **argv) { store(argv[1], argv[2]); }"}, []),
+        ({"a.c": HELPER + 'void *handler = store;\nint main(void) { store("x", "/data/a"); }'}, []),
+        ({"a.c": HELPER.replace("{", "{ path = other();") + 'int main(void) { store("x", "/data/a"); }'}, []),
+        ({"a.c": HELPER + 'int main(void) { store("x", "/data/a"); }\nint more(char *s) { return store("x", s); }'}, []),
+        ({"a.c": HELPER.replace("{", '{ strcat(path, "x");') + 'int main(void) { store("x", "/data/a"); }'}, []),
+        ({"a.c": HELPER.replace("{", "{ if (1) { char path[9]; make(path); } ") + 'int main(void) { store("x", "/data/a"); }'}, []),
+        ({"a.c": HELPER}, []),
+    ],
+)
+def test_files_that_a_function_is_given(make_context: MakeContext, files: dict[str, str], written: list[str]) -> None:
+    found = native_sources(make_context(files), tuple(files))
+    assert [place.path for place in found.written] == written
+    assert bool(written) != any(unknown.about == "write" for unknown in found.unknown)
+
+
+def test_a_file_opened_in_a_return_statement_counts(make_context: MakeContext) -> None:
+    found = native_sources(make_context({"a.c": 'FILE *f(void)\n{\n    return fopen("/log", "w");\n}\n'}), ("a.c",))
+    assert [place.path for place in found.written] == ["/log"]
+
+
+def test_macros_that_the_build_may_define(make_context: MakeContext) -> None:
+    source = '#ifndef LOG\n#define LOG "/log"\n#endif\nvoid f(void) { fopen(LOG, "w"); }'
+    context = make_context({"a.c": source, "Makefile": "a: a.c\n"})
+    assert [place.path for place in native_sources(context, ("a.c",), "gcc a.c").written] == ["/log"]
+    assert native_sources(context, ("a.c",), "gcc -DLOG=other a.c").written == ()
+    assert native_sources(make_context({"Makefile": "CFLAGS += -DLOG=$(LOG)\n"}), ("a.c",), "make").written == ()

@@ -199,7 +199,7 @@ def test_go_places(make_context):
         "cwd:views/",
         "cwd:static",
     }
-    assert texts(found.written) == {"absolute:/log/x", "absolute:/data", "absolute:/db/x.db"}
+    assert texts(found.written) == {"absolute:/log/x", "absolute:/data/", "absolute:/db/x.db"}
     assert found.unknown == ()
 
 

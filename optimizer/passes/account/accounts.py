@@ -56,6 +56,9 @@ def account_for(model: Model, stage: Stage) -> Account | str:
     own = _OWN_USERS.get(image.family)
     if own is not None and own in image.users:
         return Account(own, (), f"the image has the user {own} ({image.users[own]})")
+    if image.family == "busybox" and "nobody" in image.users:
+        number = image.users["nobody"]
+        return Account(str(number), (), f"the image has the user nobody ({number})")
     if image.distribution == "alpine" and image.has("adduser") is not False:
         return Account("app", ("addgroup -S app", "adduser -S -D -G app app"), "adduser is part of Alpine's BusyBox")
     if image.distribution in ("debian", "ubuntu") and image.has("useradd") is not False:

@@ -13,7 +13,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application
 from optimizer.model.effects import site_server
 from optimizer.model.launch import STEP_DOWN, Argv
-from optimizer.model.paths import placements
+from optimizer.model.paths import Placement, context_path, image_path, placements
 from optimizer.model.start import Started
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
@@ -78,7 +78,7 @@ def service_of(application: Application) -> str | None:
 def unclear_program(application: Application, context: BuildContext) -> str | None:
     """The reason why what a started program writes is not known."""
     start = application.start
-    own = {path.rpartition("/")[2] for path in (*start.scripts, *start.entries, *start.installed)}
+    own = {path.rpartition("/")[2] for path in (*start.scripts, *start.entries, *start.installed, *start.renamed)}
     for command in application.start.commands:
         name = command.name or ""
         if re.fullmatch(r"(python|pypy)[\d.]*", name):
@@ -211,24 +211,57 @@ def _runs(model: Model) -> list[Instruction]:
 
 
 def closed_to_others(model: Model, stage: Stage) -> str | None:
-    """The reason why another user could not read the program's files, as far as RUN and COPY set modes."""
+    """The reason why another user could not read the program's files, as far as RUN and COPY set modes.
+
+    Files that another stage closes keep that when they are copied from there.
+    """
     for position, node in instructions_of(model, stage):
-        line = model.file.line(position)
-        mode = node.flag("chmod")
-        if mode is not None:
-            folders = any(placement.folder is not False for placement in placements(model, position) or ())
-            needed = 5 if folders else 4
-            if not _CLOSING_MODE.match(mode) or int(mode[-1]) & needed != needed:
-                return f"line {line} copies files that others may not read or enter (--chmod={mode})"
-        if node.keyword == "RUN" and node.script is not None:
-            for command in node.script.commands:
-                words = [w.value or w.text for w in command.words]
-                if command.name == "umask" and words[1:] and not re.fullmatch(r"0*(22|2|0|02|002|022)", words[1]):
-                    return f"line {line} makes files that others may not read (umask {words[1]})"
-                modes = words[1:] if command.name == "chmod" else [words[words.index("-m") + 1]] if "-m" in words[:-1] else []
-                if command.name in ("chmod", "install", "mkdir") and any(map(_takes_rights, modes)):
-                    return f"line {line} takes rights away from others ({' '.join(words)[:60]})"
+        reason = _closes(model, position, node, None)
+        if reason is not None:
+            return reason
+    taken = [
+        (placement.stage, placement.source)
+        for position, node in instructions_of(model, stage)
+        for placement in (placements(model, position) or () if node.keyword == "COPY" and not node.flag("chmod") else ())
+        if placement.stage is not None and placement.source is not None
+    ]
+    for index in dict.fromkeys(index for index, _ in taken):
+        sources = [source for other, source in taken if other == index]
+        for position, node in instructions_of(model, model.stages[index]):
+            reason = _closes(model, position, node, sources)
+            if reason is not None:
+                return reason
     return None
+
+
+def _closes(model: Model, position: int, node: Instruction, taken: list[str] | None) -> str | None:
+    """How an instruction keeps others from reading files. taken: the paths that count, None for all."""
+    line = model.file.line(position)
+    mode = node.flag("chmod")
+    if mode is not None:
+        placed = placements(model, position)
+        needed = 5 if any(placement.folder is not False for placement in placed or ()) else 4
+        closed = not _CLOSING_MODE.match(mode) or int(mode[-1]) & needed != needed
+        if closed and (placed is None or any(_touches(placement.target, taken) for placement in placed)):
+            return f"line {line} copies files that others may not read or enter (--chmod={mode})"
+    state = model.before(position)
+    for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
+        words = [w.value or w.text for w in command.words]
+        if command.name == "umask" and words[1:] and not re.fullmatch(r"0*(22|2|0|02|002|022)", words[1]):
+            return f"line {line} makes files that others may not read (umask {words[1]})"
+        modes = words[1:] if command.name == "chmod" else [words[words.index("-m") + 1]] if "-m" in words[:-1] else []
+        if command.name in ("chmod", "install", "mkdir") and any(map(_takes_rights, modes)):
+            operands = [word.value for word in command.words[1:] if not (word.value or "").startswith("-") and word.value not in modes[:1]]
+            if any(_touches(state.path(path) if path is not None else None, taken) for path in operands):
+                return f"line {line} takes rights away from others ({' '.join(words)[:60]})"
+    return None
+
+
+def _touches(path: str | None, taken: list[str] | None) -> bool:
+    """Whether a path is, holds or lies below one of those that count; a computed one may."""
+    if path is None or taken is None:
+        return True
+    return any(path == one or path.startswith(f"{one.rstrip('/')}/") or one.startswith(f"{path.rstrip('/')}/") for one in taken)
 
 
 def _takes_rights(mode: str) -> bool:
@@ -251,16 +284,32 @@ def unreadable_files(model: Model, stage: Stage) -> dict[int, str]:
     if context is None:
         return found
     for position, node in instructions_of(model, stage):
-        if node.keyword not in ("COPY", "ADD") or {"from", "chmod", "chown"} & {flag.name for flag in node.flags}:
+        if node.keyword not in ("COPY", "ADD") or {"chmod", "chown"} & {flag.name for flag in node.flags}:
             continue
         for placement in placements(model, position) or ():
             if placement.source is None:
                 continue
-            paths = (placement.source, *context.under(placement.source)) if placement.folder else (placement.source,)
+            if placement.stage is not None:
+                paths = _brought_from(model, placement)
+            else:
+                paths = (placement.source, *context.under(placement.source)) if placement.folder else (placement.source,)
             closed = next((path for path in paths if path != "." and not _open_to_all(context, path)), None)
             if closed is not None:
                 found.setdefault(position, closed)
     return found
+
+
+def _brought_from(model: Model, placement: Placement) -> tuple[str, ...]:
+    """The files of the context that a COPY from another stage takes on."""
+    context, origin = model.context, model.stages[placement.stage or 0]
+    taken = placement.source or ""
+    if context is None:
+        return ()
+    inside = context_path(model, origin, taken)
+    if inside is not None:
+        return (inside, *context.under(inside)) if context.is_dir(inside) else (inside,)
+    # a folder around what is copied from the context
+    return tuple(f for f in context.files() if any(p.startswith(f"{taken}/") for p in image_path(model, origin, f)))
 
 
 def _open_to_all(context: BuildContext, path: str) -> bool:

@@ -9,6 +9,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.paths import is_folder
 from optimizer.passes.account.accounts import Account, account_for
+from optimizer.passes.account.bare import with_folders
 from optimizer.passes.account.ownership import Ownership, ownership_for
 from optimizer.passes.account.place import Gap, gap_above_source, keeps_owner, lost_behind, neighbour_above, volume_over
 from optimizer.passes.account.rights import (
@@ -48,12 +49,27 @@ def user_steps(model: Model, stage: Stage, command: int) -> Change | Refusal:
     plan = ownership_for(model, stage, application, account, gap.copy if gap is not None else None)
     if isinstance(plan, str):
         return Refusal(plan, command)
+    if plan.paths and not account.shell:
+        return _with_copied_folders(model, stage, command, application, account, plan)
     steps = _steps_for(model, stage, application, account, plan, gap)
     if isinstance(steps, str):
         return Refusal(steps, command)
     if not all(posix_shell(model.before(run.neighbour)) for run in steps):
         return Refusal("SHELL is none that a RUN of these commands is known to work in", command)
     return _change(model, stage, application, account, plan, steps)
+
+
+def _with_copied_folders(
+    model: Model, stage: Stage, command: int, application: Application, account: Account, plan: Ownership
+) -> Change | Refusal:
+    """The USER line for an image without a shell, whose folders are copied with their owner."""
+    file = with_folders(model, stage, application, account, plan)
+    if isinstance(file, str):
+        return Refusal(file, command)
+    after = Model(file, model.context, model.target, model.runtime)
+    change = _change(after, after.final, application, account, replace(plan, made=(), owned=(), deep=()), ())
+    evidence = (*change.evidence, f"{quote_names(plan.paths)} would be root's, so an empty folder is copied there with its owner")
+    return replace(change, touched=(stage.position,), evidence=evidence)
 
 
 class _Run(Struct, frozen=True):

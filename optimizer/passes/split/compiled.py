@@ -27,7 +27,7 @@ METADATA = frozenset({"LABEL", "MAINTAINER", "EXPOSE", "VOLUME", "CMD", "ENTRYPO
 SYSTEM_FOLDERS = ("/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run", "/var/run", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin")
 _NOT_DATA = re.compile(
     r"\.(go|c|cc|cpp|cxx|c\+\+|h|hh|hpp|hxx|inl|s|S|o|a|md|rst|adoc|proto|am|ac|m4|cmake|cmake\.in|pc\.in|spec)$"
-    r"|(^|/)(go\.(mod|sum|work)(\.sum)?|(GNUm|m|M)akefile(\.\w+)?|CMakeLists\.txt|configure|autogen\.sh|Dockerfile[^/]*|[^/]*\.Dockerfile|\.dockerignore"
+    r"|(^|/)(go\.(mod|sum|work)(\.sum)?|(GNUm|m|M)akefile(\.\w+)?|CMakeLists\.txt|meson\.build|meson(_options\.txt|\.options)|configure|autogen\.sh|Dockerfile[^/]*|[^/]*\.Dockerfile|\.dockerignore"
     r"|docker-compose[^/]*|compose\.ya?ml|\.gitignore|\.gitattributes|\.editorconfig|\.clang-format|\.golangci\.ya?ml|\.travis\.yml|LICEN[CS]E[^/]*"
     r"|COPYING[^/]*|README[^/]*|CHANGELOG[^/]*|CHANGES|AUTHORS|NEWS|NOTICE)$|(^|/)(\.git|\.github|\.vscode|\.idea|testdata|docs?|vendor)/"
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from optimizer.context.golang import GoModule
+from optimizer.model import Model, Stage, mounts
 from optimizer.model.go_builds import GoBuild
-from optimizer.model.model import mounts
 from optimizer.passes.split.go_project import GoProject
 from optimizer.passes.text import keyword_like, line_end_of
 from optimizer.syntax import Directive, Instruction, Node
@@ -37,24 +39,31 @@ def program_variables(project: GoProject) -> frozenset[int]:
     return frozenset(p for p, node in nodes if node.keyword == "ENV" and not any(build_reads(pair.name) for pair in node.pairs))
 
 
-def edited_builds(project: GoProject, static: bool) -> dict[int, list[Node]]:
+def edited_builds(
+    model: Model, stage: Stage, builds: Iterable[GoBuild], modules: Iterable[GoModule], static: bool
+) -> dict[int, list[Node]]:
     """The RUN instructions that compile, by position, in their new wording.
 
     Args:
-        project: The project.
+        model, stage: The stage that compiles.
+        builds: The commands that build programs of the context.
+        modules: The modules of these programs.
         static: Whether the program must not link C libraries: CGO_ENABLED=0 is set where nothing else is.
     """
     found: dict[int, list[Node]] = {}
-    for position in project.stage.positions:
-        node = project.model.file.instruction(position)
-        here = [b for b in project.builds if b.position == position]
+    # Programs that look at their own symbols, such as debuggers, keep them.
+    symbols = any(name.startswith("debug/") and name != "debug/buildinfo" for module in modules for name in module.imports)
+    given = tuple(builds)
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        here = [b for b in given if b.position == position]
         if not here and not _compiles(node):
             continue
-        edits = [edit for build in here if build.command is not None for edit in _command_edits(project, node, build, static)]
+        edits = [edit for build in here if build.command is not None for edit in _command_edits(node, build, static, symbols)]
         before: list[Node] = []
         if static and any(b.command is None and b.cgo is None for b in here):
-            before = [Instruction(f"{keyword_like(node, 'ENV')} CGO_ENABLED=0{line_end_of(project.model.file, node)}", node.escape)]
-        cache = _cache(project, position, node, here)
+            before = [Instruction(f"{keyword_like(node, 'ENV')} CGO_ENABLED=0{line_end_of(model.file, node)}", node.escape)]
+        cache = _cache(model, position, node, here)
         if cache is not None:
             at = len(node.text) - len(node.text.lstrip(" \t")) + len(node.keyword_text)
             edits.append((at, at, f" --mount=type=cache,target={cache}"))
@@ -68,7 +77,17 @@ def _compiles(node: Instruction) -> bool:
     return script is not None and any(c.name == "go" and c.argv[1:2] in _COMPILES for c in script.commands)
 
 
-def _command_edits(project: GoProject, node: Instruction, build: GoBuild, static: bool) -> list[tuple[int, int, str]]:
+def linked_statically(build: GoBuild) -> bool:
+    """Whether the flags of a build keep the C library out of the program, or link it statically.
+
+    Source: the documentation of the packages net and os/user on their build tags.
+    """
+    flags = f"{build.option('ldflags') or ''} {build.environment.get('GOFLAGS') or ''}"
+    tags = set(re.split(r"[\s,]+", build.option("tags") or ""))
+    return re.search(r"-static\b", flags) is not None or {"netgo", "osusergo"} <= tags
+
+
+def _command_edits(node: Instruction, build: GoBuild, static: bool, symbols: bool) -> list[tuple[int, int, str]]:
     command, script = build.command, node.shell_text
     assert command is not None
     assert script is not None
@@ -76,7 +95,7 @@ def _command_edits(project: GoProject, node: Instruction, build: GoBuild, static
     if static and build.cgo is None and not re.search(r"-static\b", build.option("ldflags") or ""):
         at = script.source(command.start)
         edits.append((at, at, "CGO_ENABLED=0 "))
-    if _debugs(project, build):
+    if symbols or _debugs(build):
         return edits
     words = command.words
     verb = next(i for i, w in enumerate(words) if w.value in ("build", "install") and (words[i - 1].value or "").endswith("go"))
@@ -92,22 +111,20 @@ def _command_edits(project: GoProject, node: Instruction, build: GoBuild, static
     return edits
 
 
-def _debugs(project: GoProject, build: GoBuild) -> bool:
-    """Whether debug information is wanted: optimizations are off, flags come from elsewhere, or the program reads its own."""
-    unoptimized = re.search(r"-N\b", build.option("gcflags") or "") is not None
-    reads_symbols = any(i.startswith("debug/") and i not in ("debug/buildinfo",) for m in project.modules for i in m.imports)
-    return unoptimized or reads_symbols or "ldflags" in (build.environment.get("GOFLAGS") or "")
+def _debugs(build: GoBuild) -> bool:
+    """Whether debug information is wanted: optimizations are off, or flags come from elsewhere."""
+    return re.search(r"-N\b", build.option("gcflags") or "") is not None or "ldflags" in (build.environment.get("GOFLAGS") or "")
 
 
-def _cache(project: GoProject, position: int, node: Instruction, here: list[GoBuild]) -> str | None:
+def _cache(model: Model, position: int, node: Instruction, here: list[GoBuild]) -> str | None:
     """Where a cache mount for compiled packages goes, None where there is one or where that is not known.
 
     Source: ``go help cache``; GOCACHE is go-build in the user's cache folder by default.
     """
-    syntax = next((n.value for n in project.model.file.nodes if isinstance(n, Directive) and n.name == "syntax"), "")
+    syntax = next((n.value for n in model.file.nodes if isinstance(n, Directive) and n.name == "syntax"), "")
     if re.search(r":1\.[01](\.|$|-)", syntax) or any(m.type == "cache" for m in mounts(node)):
         return None
-    state = project.model.before(position)
+    state = model.before(position)
     if state.user not in (None, "root", "0") or any(name in state.env for name in ("HOME", "XDG_CACHE_HOME")):
         return None
     for command in node.script.commands if node.script is not None else ():

@@ -69,8 +69,14 @@ def split_java(model: Model, stage: Stage) -> Change | None:
         return None
     if model.context is None:
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
-    runtime, reference, same = _runtime_base(model, stage, image)
+    runtime, reference, same = runtime_base(model, stage, image)
     return _Splitter(model, stage, image, runtime, reference, same, builds, command).change()
+
+
+def jdk_code(source: SourceEvidence) -> str | None:
+    """What a program's source uses that only a JDK has, None when that is nothing."""
+    found = _JDK_CODE.search(source.code)
+    return found[0] if found is not None else None
 
 
 def _builds(node: Instruction) -> bool:
@@ -87,7 +93,7 @@ def _installs_only(node: Instruction) -> bool:
     return bool(calls) and all(call is not None and call.ecosystem in SYSTEM for call in calls)
 
 
-def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str, bool]:
+def runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseImage, str, bool]:
     """The JRE's image, how it is written, and whether it is of the same distribution."""
     written = model.file.instruction(stage.position).value.split()[0]
     for twin in java_runtimes(image):
@@ -168,9 +174,9 @@ class _Splitter:
     # What the source says.
 
     def check_source(self) -> None:
-        found = _JDK_CODE.search(self.source.code)
+        found = jdk_code(self.source)
         if found is not None:
-            raise Refused(f"the program uses {found[0]}, which only the JDK has", self.builds[-1])
+            raise Refused(f"the program uses {found}, which only the JDK has", self.builds[-1])
         unknown = self.source.unknown_about("program")
         if unknown:
             raise Refused(f"which programs it starts is not known: {unknown[0]}", self.builds[-1])

@@ -8,21 +8,13 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from optimizer.context.native import SOURCES, NativeSources, native_literals, native_sources, writes_nothing
+from optimizer.context.native import HEADERS, SOURCES, NativeSources, native_literals, native_sources, writes_nothing
 from optimizer.knowledge.debian import build_only, plain_name
 from optimizer.knowledge.images import BaseImage, lookup
-from optimizer.knowledge.native_libraries import (
-    brings,
-    compiler_library,
-    development_packages,
-    in_every_image,
-    libraries_of,
-    newest_gcc,
-    of_system,
-    wants_certificates,
-)
+from optimizer.knowledge.native_libraries import in_every_image, newest_gcc, wants_certificates
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
+from optimizer.model.compiled_program import commands_of
 from optimizer.model.copies import stage_copies
 from optimizer.model.native_build import NativeBuild, native_build
 from optimizer.model.paths import context_path
@@ -41,6 +33,7 @@ from optimizer.passes.split.compiled import (
     is_root,
     outermost,
 )
+from optimizer.passes.split.linked import linked_libraries, own_library
 from optimizer.passes.split.shared import Refused, apt_install, installs_of, line, packages_for, reference_text, sort_packages, stage_name
 from optimizer.passes.split.started import Starting, starting
 from optimizer.passes.text import quote_names
@@ -120,7 +113,7 @@ class _Splitter:
         self.workdir = self.model.behind(self.stage).workdir
         paths = dict.fromkeys((*self.start.made, *self.placed_programs()))
         self.programs = {p: made for p in paths if (made := self.build.program(p)) is not None}
-        files = [f for f in self.context.files() if f.endswith((".h", ".hh", ".hpp", ".hxx", ".inl"))]
+        files = [f for f in self.context.files() if f.endswith(HEADERS)]
         for made in self.programs.values():
             for source in made.sources:
                 inside = context_path(self.model, self.stage, source, self.position)
@@ -128,7 +121,7 @@ class _Splitter:
                     raise Refused(f"the source {source} is not in the build context", self.position)
                 files.append(inside)
         self.files = tuple(dict.fromkeys(files))
-        self.sources: NativeSources = native_sources(self.context, self.files)
+        self.sources: NativeSources = native_sources(self.context, self.files, commands_of(self.model, self.stage))
         self.source = self.source_folder()
 
     def placed_programs(self) -> list[str]:
@@ -234,56 +227,18 @@ class _Splitter:
         Raises:
             Refused: The package of one of them is not known.
         """
-        linked = [name for made in self.programs.values() if not made.static for name in made.libraries]
-        names = [name for name in dict.fromkeys(linked) if not of_system(name) and not self.own_library(name)]
-        development = [p for p in self.packages.installed if p.endswith("-dev") and p not in ("libc6-dev", "linux-libc-dev")]
-        used: dict[str, None] = {}
-        found: list[str] = []
-        open_names: list[str] = []
-        for name in names:
-            matches = [p for p in development if brings(p, name)]
-            package = compiler_library(name)
-            if package is not None:
-                found.append(package)
-            elif matches:
-                used.update(dict.fromkeys(matches))
-            else:
-                open_names.append(name)
-        rest = [p for p in development if p not in used]
-        for name in open_names:
-            known = [p for p in development_packages(name) if self.packages_of(p) is not None]
-            if name.startswith("/") or (not known and not rest):
-                raise Refused(f"which package brings the library {name} is not known", self.position)
-            if known:
-                used[known[0]] = None
-            else:
-                used.update(dict.fromkeys(rest))
-        for package in used:
-            runtime = self.packages_of(package)
-            if runtime is None:
-                where = f"{self.image.distribution} {self.image.release}" if self.image.release else "a release that the tag does not name"
-                raise Refused(f"which runtime library belongs to {package} in {where} is not known", self.position)
-            found += runtime
-        dropped = [p for p in development if p not in used]
-        if dropped:
-            self.evidence.append(f"nothing links {quote_names(dropped)}")
-        if names:
-            self.evidence.append(f"the build links {quote_names(names)}")
-        return tuple(dict.fromkeys(found))
-
-    def packages_of(self, development: str) -> tuple[str, ...] | None:
-        return libraries_of(development, self.image.distribution or "", self.image.release)
-
-    def own_library(self, name: str) -> tuple[str, ...]:
-        """The paths of a library that the build makes itself."""
-        known = (*self.build.made, *self.build.installed)
-        return tuple(p for p in known if re.fullmatch(rf"lib{re.escape(name)}\.(a|so[\d.]*)", posixpath.basename(p)))
+        linked = linked_libraries(self.build, self.programs.values(), self.image, self.packages.installed, self.position)
+        if linked.dropped:
+            self.evidence.append(f"nothing links {quote_names(linked.dropped)}")
+        if linked.names:
+            self.evidence.append(f"the build links {quote_names(linked.names)}")
+        return linked.packages
 
     def own_libraries(self) -> tuple[str, ...]:
         """The build's own shared libraries that a program links where they were made."""
         names = dict.fromkeys(name for made in self.programs.values() for name in made.libraries)
         placed = {posixpath.basename(p) for p in self.build.installed}
-        paths = [p for name in names for p in self.own_library(name) if ".so" in p]
+        paths = [p for name in names for p in own_library(self.build, name) if ".so" in p]
         return tuple(p for p in paths if p in self.build.installed or posixpath.basename(p) not in placed)
 
     # Files.
@@ -299,7 +254,9 @@ class _Splitter:
     def kept_files(self) -> tuple[str, ...]:
         """Files of the build stage that the program reads, beside those that were installed."""
         model, stage = self.model, self.stage
-        found = [*self.start.scripts, *self.start.files, *copied_elsewhere(model, stage, self.source, self.position)]
+        elsewhere = copied_elsewhere(model, stage, self.source, self.position)
+        scripts = [path for path in self.start.scripts if path not in self.build.installed.values()]
+        found = [*scripts, *self.start.files, *(path for path in elsewhere if not self.placed_again(path))]
         for place in (*self.sources.read, *self.sources.written):
             path = self.image_place(place.kind, place.path)
             if path is None or path in (self.workdir, "/"):
@@ -319,6 +276,11 @@ class _Splitter:
         if unclear and any(not any(is_below(d, f) for f in (*found, *self.build.installed.values())) for d in data):
             found.append(self.everything(str(unclear[0])))
         return outermost(found)
+
+    def placed_again(self, path: str) -> bool:
+        """Whether the build puts all data at a path where the program finds it."""
+        data = [d for d in data_files(self.model, self.stage) if is_below(d, path)]
+        return bool(data) and all(any(is_below(d, source) for source in self.build.installed.values()) for d in data)
 
     def image_place(self, kind: str, path: str) -> str | None:
         if kind == "absolute":

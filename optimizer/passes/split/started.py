@@ -61,12 +61,13 @@ def starting(model: Model, stage: Stage, outputs: Iterable[str]) -> Starting:
     relocated: dict[str, None] = {}
     programs: set[str] = set()
     files: dict[str, None] = {}
+    own = {*map(posixpath.basename, start.scripts), *start.renamed}
     for command in (*start.commands, *(health.commands if health is not None else ())):
         found = _made(model, stage, command, known)
         if found is None:
             if command.name in SHELLS:
                 shell = True
-            elif command.name is not None and posixpath.basename(command.name) not in map(posixpath.basename, start.scripts):
+            elif command.name is not None and posixpath.basename(command.name) not in own:
                 programs.add(command.name)
             elif command.name is not None:
                 shell = True

@@ -1,0 +1,114 @@
+"""Automake projects: the programs they make, what they link, and where they install it.
+
+Source: "The Uniform Naming Scheme", "Program and Library Variables" and "What Goes in a Distribution" in automake's manual, and
+"Installation Directory Variables" in autoconf's.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+
+from optimizer.context.folder import BuildContext
+from optimizer.context.native_project import Draft, Project
+
+_PRIMARY = re.compile(r"((?:dist_|nodist_|nobase_|notrans_)*)(\w+?)_(PROGRAMS|DATA|SCRIPTS|LTLIBRARIES|LIBRARIES|MANS|HEADERS|TEXINFOS)$")
+_FOLDERS = {
+    "bindir": "bin", "sbindir": "sbin", "libexecdir": "libexec", "datarootdir": "share", "datadir": "share", "sysconfdir": "etc",
+    "localstatedir": "var", "sharedstatedir": "com", "libdir": "lib", "runstatedir": "var/run",
+}  # fmt: skip
+"""The folders that a project installs to, below the prefix."""
+_NOT_RUN = re.compile(r"(include|oldinclude|pkginclude|man\d?|doc|html|info|dvi|pdf|ps|pkgconfig|aclocal|m4|noinst|check|EXTRA)$")
+
+_PREFIX = "\x02"  # stands for the prefix in a path
+
+
+def automake_project(context: BuildContext, folder: str, given: Mapping[str, str] | None = None) -> Project | None:
+    """Read configure.ac and the Makefile.am files of a folder of the context; None when there is no Makefile.am.
+
+    Args:
+        context: The build context.
+        folder: Where configure.ac lies.
+        given: Folders that the options of configure name, such as ``sysconfdir``.
+    """
+    top = context.read_text(posixpath.join(folder, "Makefile.am"))
+    configure = context.read_text(posixpath.join(folder, "configure.ac")) or context.read_text(posixpath.join(folder, "configure.in"))
+    if top is None or configure is None:
+        return None
+    project = Draft()
+    code = re.sub(r"(?m)^\s*(dnl|#).*|\bdnl\b.*", "", configure)
+    project.libraries += re.findall(r"AC_CHECK_LIB\(\s*\[?(\w[\w.+-]*)\]?", code)
+    for names in re.findall(r"AC_SEARCH_LIBS\(\s*\[?\w+\]?\s*,\s*\[?([^\],)]+)", code):
+        project.libraries += names.split()[:1]
+    for names in re.findall(r"PKG_CHECK_MODULES(?:_STATIC)?\(\s*\[?\w+\]?\s*,\s*\[?([^\],)]+)", code):
+        project.libraries += [w for w in names.split() if re.match(r"[A-Za-z]", w)]
+    if "AC_PROG_CXX" in code:
+        project.cxx = True
+    folders = {**_folders(code), **(given or {})}
+    pending, seen = [folder], set[str]()
+    while pending:
+        here = pending.pop()
+        text = context.read_text(posixpath.join(here, "Makefile.am"))
+        if text is None or here in seen:
+            continue
+        seen.add(here)
+        variables = re.findall(r"(?m)^\s*(\w+)\s*\+?=\s*(.*)$", re.sub(r"\\\n", " ", text))
+        known = {**folders, **{name: value for name, value in variables if name.endswith("dir")}}
+        for name, value in variables:
+            words = value.split()
+            if name == "SUBDIRS":
+                pending += [posixpath.normpath(posixpath.join(here, w)) for w in words if w != "."]
+            elif name.endswith(("_LDADD", "_LIBADD")) or name in ("LDADD", "LIBS", "AM_LDFLAGS"):
+                project.libraries += [w[2:] for w in words if w.startswith("-l")]
+                if "-static" in words or "-all-static" in words:
+                    project.static = True
+            elif name.endswith("_SOURCES"):
+                project.sources += [posixpath.normpath(posixpath.join(here, w)) for w in words if "$" not in w]
+            elif match := _PRIMARY.match(name):
+                _primary(project, match, words, here, folder, known)
+        if re.search(r"(?m)^install-(exec|data)-(local|hook)\s*:", text):
+            project.unknown.append("it installs by a rule of its own")
+    return project.finished()
+
+
+def _folders(configure: str) -> dict[str, str]:
+    """The folders below the prefix, those named after the package among them; configure: the text of configure.ac."""
+    package = re.search(r"AM_INIT_AUTOMAKE\(\s*\[?([\w.+-]+)\]?\s*,", configure)
+    init = re.search(r"AC_INIT\(\s*\[?([^\],)]+)\]?(?:[^,()]*,){2,3}\s*\[([\w.+-]+)\]\s*[,)]|AC_INIT\(\s*\[?([^\],)]+)", configure)
+    name = package[1] if package else (init[2] or init[1] or init[3]).strip() if init else ""
+    if init and not package and not init[2]:
+        name = re.sub(r"[^a-z0-9_]+", "-", name.removeprefix("GNU ").lower())
+    own = {f"pkg{kind}dir": f"{_FOLDERS[f'{kind}dir']}/{name}" for kind in ("data", "lib", "libexec")} if name else {}
+    return {**_FOLDERS, **own, "PACKAGE": name, "PACKAGE_NAME": name, "PACKAGE_TARNAME": name, "prefix": _PREFIX, "exec_prefix": _PREFIX}
+
+
+def _expanded(text: str, folders: Mapping[str, str]) -> str:
+    for _ in range(6):
+        text = re.sub(r"\$[({](\w+)[)}]|@(\w+)@", lambda match: folders.get(match[1] or match[2], match[0]), text)
+    return text
+
+
+def _primary(project: Draft, match: re.Match[str], words: list[str], here: str, root: str, folders: Mapping[str, str]) -> None:
+    place, kind = match[2], match[3]
+    step = posixpath.relpath(here, root)
+    if _NOT_RUN.match(place):
+        if kind == "PROGRAMS":
+            project.programs.update(dict.fromkeys(words, step))
+        return
+    target = folders.get(f"{place}dir")
+    target = _expanded(target, folders) if target is not None else None
+    if any("$" in w for w in words) or kind in ("LTLIBRARIES", "LIBRARIES") or "nobase" in match[1]:
+        project.unknown.append(f"what {match[0]} installs is not clear")
+    elif target is None or "$" in target or "@" in target:
+        project.unknown.append(f"where {match[0]} goes is not clear")
+    elif kind == "PROGRAMS":
+        project.programs.update(dict.fromkeys(words, step))
+        project.installed.extend((w, f"{_below_prefix(target)}/") for w in words)
+    else:
+        project.installed.extend((posixpath.normpath(posixpath.join(here, w)), f"{_below_prefix(target)}/") for w in words)
+
+
+def _below_prefix(target: str) -> str:
+    """A folder relative to the prefix; an absolute one stays so."""
+    return target.removeprefix(_PREFIX).lstrip("/") if target.startswith(_PREFIX) else target

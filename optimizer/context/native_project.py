@@ -1,0 +1,50 @@
+"""What the build system of a C or C++ project makes, whichever it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+
+class Project(Struct, frozen=True):
+    """What a build system makes.
+
+    programs: names of programs with the folder, relative to the build folder, in which the build puts them; sources: their
+    source files as context paths; libraries: what they link, by -l, package or target name; cxx: C++ is used; shared: the
+    project makes shared libraries; installed: pairs of a program's name or a source's path (relative to the context) and its
+    place below the prefix, a folder where it ends in a slash; unknown: why that may not be all.
+    """
+
+    programs: Mapping[str, str]
+    sources: tuple[str, ...]
+    libraries: tuple[str, ...]
+    cxx: bool
+    static: bool
+    shared: bool
+    installed: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass
+class Draft:
+    """A `Project` while it is read."""
+
+    programs: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+    libraries: list[str] = field(default_factory=list)
+    cxx: bool = False
+    static: bool = False
+    shared: bool = False
+    installed: list[tuple[str, str]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def finished(self) -> Project:
+        """The project, as read so far."""
+        cxx = self.cxx or any(re.search(r"\.(cc|cpp|cxx|c\+\+|C)$", source) for source in self.sources)
+        return Project(
+            self.programs, tuple(self.sources), tuple(dict.fromkeys(self.libraries)), cxx, self.static, self.shared, tuple(self.installed),
+            tuple(dict.fromkeys(self.unknown)),
+        )  # fmt: skip

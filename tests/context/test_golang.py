@@ -1,0 +1,104 @@
+"""Which names in Go source are known to stand for one string."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizer.context.golang import go_module
+
+from .conftest import MakeContext
+
+WRITES = 'package main\nimport "os"\nfunc main() { os.Create(dir) }\n'
+
+
+def written(make_context: MakeContext, files: dict[str, str], stamped: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """The paths that a module writes, "?" for a computed one."""
+    module = go_module(make_context({"go.mod": "module example.com/m\n", **files}), ".", stamped)
+    assert module is not None
+    return (*(str(place) for place in module.written), *("?" for _ in module.unknown_about("write")))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main.go": WRITES + 'const dir = "/data"\n'},
+        {"main.go": WRITES + 'var dir = "/data"\n'},
+        {"main.go": WRITES + 'var dir string = "/data"\n'},
+        {"main.go": WRITES + 'const (\n\tother = 1\n\tdir = "/data"\n)\n'},
+        {"main.go": WRITES, "names.go": 'package main\nconst dir = "/data"\n'},
+        {"main.go": WRITES + 'const dir = "/data"\nfunc f() { if err := os.Chdir(dir); err != nil { } }\n'},
+        {"main.go": WRITES + 'const dir = "/data"\n', "other.go": "package main\nfunc f(dir string) { _ = dir }\n"},
+        {"main.go": WRITES + 'const dir = "/data"\n', "other/other.go": 'package other\nvar dir = "x"\nfunc f() { dir = "y" }\n'},
+        {"main.go": 'package main\nimport "os"\nfunc main() {\n\tdir := "/data"\n\tos.Create(dir)\n}\n'},
+    ],
+)
+def test_names_with_one_value(make_context: MakeContext, files: dict[str, str]) -> None:
+    assert written(make_context, files) == ("/data",)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main.go": WRITES + 'import "flag"\nvar dir = "/data"\nfunc init() { flag.StringVar(&dir, "d", dir, "") }\n'},
+        {"main.go": WRITES + 'var dir = "/data"\n', "init.go": 'package main\nimport "os"\nfunc init() { dir = os.Getenv("D") }\n'},
+        {"main.go": WRITES + 'var dir = "/data"\n', "init.go": "package main\nfunc init() { dir, err = find() }\n"},
+        {"main.go": WRITES + 'var dir = "/data"\n', "init.go": "package main\nfunc init() { set(&dir) }\n"},
+        {"main.go": WRITES + 'var dir = "/data"\nfunc init() { dir += "/" + version() }\n'},
+        {"main.go": 'package main\nimport "os"\nconst dir = "/data"\nfunc save(dir string) { os.Create(dir) }\n'},
+        {"main.go": 'package main\nimport "os"\nconst dir = "/data"\nfunc save(a, dir string, b int) { os.Create(dir) }\n'},
+        {"main.go": 'package main\nimport "os"\nconst dir = "/data"\nfunc save() { for _, dir := range all { os.Create(dir) } }\n'},
+        {
+            "main.go": 'package main\nimport "os"\nfunc a() {\n\tdir := "/a"\n\t_ = dir\n}\n'
+            "func b() {\n\tvar dir string\n\tos.Create(dir)\n}\n"
+        },
+        {
+            "main.go": 'package main\nimport ("os"; "example.com/m/conf")\nfunc main() { conf.Dir = os.Args[1]; conf.Save() }\n',
+            "conf/conf.go": 'package conf\nimport "os"\nvar Dir = "/data"\nfunc Save() { os.Create(Dir) }\n',
+        },
+    ],
+)
+def test_names_that_may_get_another_value(make_context: MakeContext, files: dict[str, str]) -> None:
+    assert written(make_context, files) == ("?",)
+
+
+def test_a_variable_that_the_linker_sets(make_context: MakeContext) -> None:
+    files = {"main.go": WRITES + 'var dir = "/data"\n'}
+    assert written(make_context, files, frozenset({"dir"})) == ("?",)
+    assert written(make_context, files, frozenset({"version"})) == ("/data",)
+
+
+SAVE = "func save(name string, data []byte) error { return os.WriteFile(name, data, 0o600) }\n"
+MAIN = 'package main\nimport "os"\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "paths"),
+    [
+        (
+            {"main.go": MAIN + SAVE + 'func main() { save("/data/a", nil); save(other, nil) }\nconst other = "/data/b"\n'},
+            ("/data/a", "/data/b"),
+        ),
+        (
+            {
+                "main.go": MAIN + 'func main() { s.Save(dir) }\nconst dir = "/d"\n',
+                "s/s.go": MAIN.replace("main", "s") + SAVE.replace("save", "(s S) Save"),
+            },
+            ("/d",),
+        ),
+        ({"main.go": MAIN + SAVE + "func main() { save(os.Args[1], nil) }\n"}, ("?",)),
+        ({"main.go": MAIN + SAVE + 'func main() { save("/data/a", nil); run(save) }\n'}, ("/data/a", "?")),
+        (
+            {
+                "main.go": MAIN
+                + SAVE.replace("return os", "f := func(name string) { os").replace(") }", ") }; f(next()) }", 1)
+                + 'func main() { save("/a", nil) }\n'
+            },
+            ("?",),
+        ),
+        ({"main.go": MAIN + SAVE}, ("?",)),
+        ({"main.go": MAIN + SAVE.replace("{ ", '{ name = name + ".x"; ') + 'func main() { save("/data/a", nil) }\n'}, ("?",)),
+    ],
+)
+def test_files_that_a_function_is_given(make_context: MakeContext, files: dict[str, str], paths: tuple[str, ...]) -> None:
+    found = written(make_context, files)
+    assert found == (("?",) if "?" in paths else paths)
