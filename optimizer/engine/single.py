@@ -20,11 +20,11 @@ def alone(rewrite: Rewrite, again: Callable[[Options], Result], options: Options
         options: What was asked for when ``rewrite`` was made.
 
     Returns:
-        The result, or None where the rewrite is possible only behind another.
+        The result, without findings, or None where the rewrite is possible only behind another.
     """
     drop = options.drop
     for _ in range(_TRIES):
-        result = again(replace(options, select=frozenset({rewrite.pass_name}), drop=drop))
+        result = again(replace(options, select=frozenset({rewrite.pass_name}), drop=drop, tell=False))
         others: frozenset[RewriteKey] = frozenset(each.key for each in result.rewrites) - {rewrite.key}
         if not others:
             return result if result.rewrites else None

@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 from importlib.resources import files
 
+import click
 import jsonschema
 import pytest
 
@@ -311,6 +312,26 @@ def test_the_page_stands_alone(dopt, put):
         ["added", "2", "+RUN mkdir /a \\"],
         ["added", "3", "+    && mkdir '<script>alert(1)</script>'"],
     ]
+
+
+def test_the_tables_of_a_proof_keep_out_of_the_report(dopt, put, monkeypatch):
+    class Proving:
+        def __init__(self, _choices, _quiet):
+            pass
+
+        def fixed(self, _name, rewrite, options, _context):
+            return rewrite(options)
+
+        def report(self, _color, *, verbose, to_stderr):
+            click.echo("table", err=to_stderr)
+
+    monkeypatch.setattr("optimizer.proving.Proving", Proving)
+    put("Dockerfile", CHANGES)
+    result = dopt("fix", "--verify", "-o", "json")
+    assert json.loads(result.stdout)["written"] is True
+    assert result.stderr == "table\n"
+    put("Dockerfile", CHANGES)
+    assert dopt("fix", "--verify").stdout.endswith("table\n")
 
 
 def test_a_format_that_there_is_not(dopt):
