@@ -93,17 +93,21 @@ class Model(Struct, frozen=True, dict=True):
     def stages(self) -> tuple[Stage, ...]:
         """Every stage, in order."""
         found: list[Stage] = []
-        starts = [p for p in self.file.positions if self.file.instruction(p).keyword == "FROM"]
-        for index, start in enumerate(starts):
-            end = starts[index + 1] if index + 1 < len(starts) else len(self.file.nodes)
+        by_name: dict[str, int] = {}  # a later stage takes the name over
+        every = self.file.positions
+        starts = [at for at, p in enumerate(every) if self.file.instruction(p).keyword == "FROM"]
+        for index, at in enumerate(starts):
+            start = every[at]
             node = self.file.instruction(start)
             words = node.value.split()
             name = words[2] if len(words) == 3 else None
             reference = self.global_state.expand(words[0], node.escape) if words else None
-            base = next((s.index for s in reversed(found) if s.name and s.name.lower() == reference), None)
+            base = by_name.get(reference) if reference is not None else None
             image = found[base].image if base is not None else (lookup(reference) if reference else None)
-            positions = tuple(p for p in self.file.positions if start < p < end)
+            positions = every[at + 1 : starts[index + 1] if index + 1 < len(starts) else None]
             found.append(Stage(index, name, start, positions, reference, base, image, node.flag("platform")))
+            if name:
+                by_name[name.lower()] = index
         return tuple(found)
 
     @cached_property
@@ -115,16 +119,24 @@ class Model(Struct, frozen=True, dict=True):
                 return found
         return self.stages[-1]
 
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        """The index of the last stage of each name, in small letters."""
+        return {stage.name.lower(): stage.index for stage in self.stages if stage.name}
+
     def find_stage(self, name: str) -> Stage | None:
         """The stage that ``--from=name`` or ``--target name`` means: a name, or a number."""
-        for stage in reversed(self.stages):
-            if stage.name and stage.name.lower() == name.lower():
-                return stage
+        index = self._by_name.get(name.lower())
+        if index is not None:
+            return self.stages[index]
         return self.stages[int(name)] if name.isdigit() and int(name) < len(self.stages) else None
 
     def stage_of(self, position: int) -> Stage | None:
         """The stage that the node at an index belongs to, None before the first FROM."""
-        return next((s for s in reversed(self.stages) if s.position <= position), None)
+        from bisect import bisect_right
+
+        behind = bisect_right(self.stages, position, key=lambda stage: stage.position)
+        return self.stages[behind - 1] if behind else None
 
     def image_of(self, stage: Stage) -> BaseImage | None:
         """What is known of the image under a stage."""
@@ -151,7 +163,15 @@ class Model(Struct, frozen=True, dict=True):
 
     def dependants(self, stage: Stage) -> tuple[Stage, ...]:
         """The stages that need this one directly."""
-        return tuple(other for other in self.stages if stage.index in self.dependencies[other.index])
+        return self._dependants[stage.index]
+
+    @cached_property
+    def _dependants(self) -> tuple[tuple[Stage, ...], ...]:
+        found: list[list[Stage]] = [[] for _ in self.stages]
+        for other in self.stages:
+            for index in self.dependencies[other.index]:
+                found[index].append(other)
+        return tuple(map(tuple, found))
 
     @cached_property
     def _states(self) -> dict[int, State]:
