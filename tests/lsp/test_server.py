@@ -60,7 +60,7 @@ class Editor:
 
 
 def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None, *, able: bool = False) -> None:
-    """Start a server in a folder, let a client talk to it, and shut it down. ``able``: it resolves actions and watches files."""
+    """Start a server in a folder, let a client talk to it, and shut it down. ``able``: it resolves actions, watches files, counts bytes."""
 
     async def session() -> None:
         client = LanguageClient("editor", "1")
@@ -89,7 +89,9 @@ def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None, *, ab
         files = lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=able)
         workspace = lsp.WorkspaceClientCapabilities(configuration=settings is not None, did_change_watched_files=files)
         resolving = lsp.CodeActionClientCapabilities(resolve_support=lsp.ClientCodeActionResolveOptions(["edit"]) if able else None)
-        capabilities = lsp.ClientCapabilities(workspace=workspace, text_document=lsp.TextDocumentClientCapabilities(code_action=resolving))
+        general = lsp.GeneralClientCapabilities(position_encodings=["utf-8", "utf-16"] if able else None)
+        document = lsp.TextDocumentClientCapabilities(code_action=resolving)
+        capabilities = lsp.ClientCapabilities(workspace=workspace, text_document=document, general=general)
         await client.initialize_async(lsp.InitializeParams(capabilities, root_uri=folder.as_uri(), process_id=os.getpid()))
         client.initialized(lsp.InitializedParams())
         try:
@@ -292,7 +294,16 @@ def test_positions(line_end: str, encoding: str, width: int) -> None:
     assert [(e.range.start, e.range.end, e.new_text) for e in edits] == [(lsp.Position(2, 0), lsp.Position(3, 0), f"RUN d{line_end}")]
 
 
-def test_clients_count_in_their_own_units(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("able", "width"), [(True, 18), (False, 15)])
+def test_a_client_is_told_positions_in_its_own_units(able: bool, width: int, tmp_path: Path) -> None:
+    async def what(editor: Editor) -> None:
+        (told,) = await editor.open(editor.uri("Dockerfile"), "FROM debian:bookworm\nLABEL owner 😀é")
+        assert told.range.end == lsp.Position(1, width)
+
+    talk(tmp_path, what, able=able)
+
+
+def test_edits_count_in_the_units_of_the_client(tmp_path: Path) -> None:
     """The last line has no end, so that its edit ends at a character."""
     text = "FROM debian:bookworm\nLABEL owner 😀é"
     request = asked(tmp_path)
