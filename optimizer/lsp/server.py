@@ -36,6 +36,7 @@ class DoptServer(LanguageServer):
     def __init__(self) -> None:
         super().__init__("dopt", __version__)
         self.settings: dict[str, Any] = {}
+        self.first_settings: dict[str, Any] = {}
         self.known: dict[str, tuple[int | None, Document]] = {}
         self.looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.ready = asyncio.Event()
@@ -93,6 +94,14 @@ def _path_of(uri: str, root: str | None) -> Path:
 server = DoptServer()
 
 
+@server.feature(lsp.INITIALIZE)
+def initialize(ls: DoptServer, params: lsp.InitializeParams) -> None:
+    """Take the settings that a client starts with; they hold until it gives others."""
+    given = params.initialization_options
+    if isinstance(given, dict):
+        ls.settings = ls.first_settings = given["dopt"] if isinstance(given.get("dopt"), dict) else given
+
+
 @server.feature(lsp.INITIALIZED)
 async def initialized(ls: DoptServer, _params: lsp.InitializedParams) -> None:
     """Ask for the client's settings, and to be told when files change that say how documents are done."""
@@ -129,7 +138,7 @@ async def _read_settings(ls: DoptServer) -> None:
     if workspace is not None and workspace.configuration:
         asked = lsp.ConfigurationParams([lsp.ConfigurationItem(section="dopt")])
         found = await ls.workspace_configuration_async(asked)
-        ls.settings = found[0] if found and isinstance(found[0], dict) else {}
+        ls.settings = found[0] if found and isinstance(found[0], dict) else ls.first_settings
 
 
 @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)

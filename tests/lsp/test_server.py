@@ -59,8 +59,12 @@ class Editor:
         return [each for each in found or () if isinstance(each, lsp.CodeAction)]
 
 
-def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None, *, able: bool = False) -> None:
-    """Start a server in a folder, let a client talk to it, and shut it down. ``able``: it resolves actions, watches files, counts bytes."""
+def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None, *, able: bool = False, options: Any = None) -> None:
+    """Start a server in a folder, let a client talk to it, and shut it down.
+
+    ``settings`` is what the client answers when it is asked, ``options`` what it starts with. One that is ``able`` resolves
+    actions, watches files and counts bytes.
+    """
 
     async def session() -> None:
         client = LanguageClient("editor", "1")
@@ -92,7 +96,7 @@ def talk(folder: Path, what: Talk, settings: dict[str, Any] | None = None, *, ab
         general = lsp.GeneralClientCapabilities(position_encodings=["utf-8", "utf-16"] if able else None)
         document = lsp.TextDocumentClientCapabilities(code_action=resolving)
         capabilities = lsp.ClientCapabilities(workspace=workspace, text_document=document, general=general)
-        await client.initialize_async(lsp.InitializeParams(capabilities, root_uri=folder.as_uri(), process_id=os.getpid()))
+        await client.initialize_async(lsp.InitializeParams(capabilities, root_uri=folder.as_uri(), initialization_options=options))
         client.initialized(lsp.InitializedParams())
         try:
             await asyncio.wait_for(what(editor), 60)
@@ -188,6 +192,16 @@ def test_errors_while_typing_and_settings(tmp_path: Path) -> None:
         assert await editor.actions(uri, 0, 3) == []
 
     talk(tmp_path, what, settings={"ignore": ["merge-runs"]})
+
+
+@pytest.mark.parametrize("options", [{"ignore": ["merge-runs"]}, {"dopt": {"ignore": ["merge-runs"]}}])
+@pytest.mark.parametrize("settings", [None, {}, {"ignore": []}])
+def test_settings_that_a_client_starts_with(tmp_path: Path, options: dict[str, Any], settings: dict[str, Any] | None) -> None:
+    async def what(editor: Editor) -> None:
+        found = await editor.open(editor.uri("Dockerfile"), "FROM debian:bookworm\nRUN mkdir /a\nRUN mkdir /b\n")
+        assert [each.code for each in found] == ([] if settings is None else ["merge-runs"])
+
+    talk(tmp_path, what, settings, options=options)
 
 
 def test_an_ignore_file_is_made_beside(tmp_path: Path) -> None:
