@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
-from optimizer.model.compiled_program import compiled_program
-from optimizer.model.paths import is_folder
+from optimizer.model.paths import is_folder, origin_of
 from optimizer.passes.account.accounts import Account
 from optimizer.passes.account.ownership import Ownership
 from optimizer.passes.runs.shells import posix_shell
@@ -27,8 +26,7 @@ def with_folders(model: Model, stage: Stage, application: Application, account: 
     first = plan.paths[0]
     refused = f"the program writes {first}, and the image has no shell that could give it away"
     entries = [path for path in application.start.entries if path.startswith("/")]
-    programs = [found for path in entries if (found := compiled_program(model, stage, path)) is not None]
-    builder = programs[0].stage if programs else None
+    builder = origin_of(model, stage, entries[0])[0] if entries else None
     if builder is None or builder.index == stage.index or builder.image is None or not builder.image.shell or not builder.name:
         return refused
     files = [path for path in plan.owned if path not in plan.made and not is_folder(model, stage, path, len(model.file.nodes))]

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from optimizer.context.source_text import JVM_SOURCES, SourceEvidence, named_paths, source_evidence
 from optimizer.ecosystems import SYSTEM, Action, read_call
 from optimizer.knowledge.images import BaseImage, lookup
+from optimizer.knowledge.tags import version_number
 from optimizer.knowledge.twins import java_runtimes, runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
+from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import (
     Split,
@@ -25,6 +27,7 @@ from optimizer.passes.split.compiled import (
     is_root,
     outermost,
 )
+from optimizer.passes.split.java_distroless import Bare, bare_runtime
 from optimizer.passes.split.java_start import JavaStart, java_start
 from optimizer.passes.split.project_data import in_folders, made_folders, present_data, strange_command
 from optimizer.passes.split.shared import Refused, apt_install, packages_for, reference_text, sort_packages, stage_name
@@ -140,18 +143,31 @@ class _Splitter:
             middle.append(apt_install(model, stage, packages, ("--no-install-recommends",)))
         middle += [node for node in account_steps(model, stage) if node in self.early()]
         middle += [self.copy(name, path) for path in files]
+        bare = self.bare(start, packages)
+        reference = bare.reference if isinstance(bare, Bare) else self.reference
+        replaced = bare.started if isinstance(bare, Bare) else {}
         split = Split(
-            name, self.reference, self.last, tuple(middle), build_variable=self.build_variable, workdir=self.workdir not in (None, "/"),
-            platform=not (stage.platform or "").startswith("$BUILD"),
+            name, reference, self.last, tuple(middle), replaced=replaced, build_variable=self.build_variable,
+            workdir=self.workdir not in (None, "/"), platform=not (stage.platform or "").startswith("$BUILD"),
         )  # fmt: skip
         file = assemble(model, stage, split)
         evidence = [f"the container starts {quote_names([*start.jars, *start.classes] or ['a script of the build'])}"]
-        evidence.append(f"{self.reference} runs what the same version of Java compiled")
+        evidence.append(f"{reference} runs what the same version of Java compiled")
+        if isinstance(bare, str):
+            evidence.append(f"not distroless: {bare}")
         if self.kept_whole:
             evidence.append("files whose names are computed are read, so all data of the project comes along")
         elif len(files) > len(start.jars) + len(start.classes):
             evidence.append(f"it reads {quote_names([f for f in files if f not in (*start.jars, *start.classes)])}")
-        return Change(f"compile in a stage of its own and run on {self.reference}", file, (stage.position, *self.builds), tuple(evidence))
+        touched = (stage.position, *self.builds, *replaced)
+        return Change(f"compile in a stage of its own and run on {reference}", file, touched, tuple(evidence))
+
+    def bare(self, start: JavaStart, packages: tuple[str, ...]) -> Bare | str | None:
+        """How the program runs on a distroless image, or why it cannot; None where that is not asked for."""
+        if self.model.runtime is not Runtime.DISTROLESS:
+            return None
+        version = version_number(self.runtime.version)[0] if self.runtime.version else None
+        return bare_runtime(self.model, self.stage, version, start, packages, self.last)
 
     # Where the build ends.
 
