@@ -15,7 +15,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from optimizer.context.commands import command_programs
+from optimizer.context.commands import command_programs, shell_writes
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
 from optimizer.context.go_constants import GoText, constant
@@ -264,6 +264,9 @@ class _File:
             if names is None:
                 found.unknown.add(Unknown("program", f"{self.path}:{line}", "starts a computed program"))
             found.programs.update(names or ())
+            if names and posixpath.basename(names[0]) in ("sh", "bash"):
+                redirected = [text for word in given if isinstance(word, str) for text in shell_writes(word)]
+                self._places(found, "write", found.written, [(line, text) for text in redirected if not text.startswith("/dev/")])
         self._places(found, "read", found.read, [*self._all(_READ), *self._calls("", _READ_METHODS)])
         self._places(found, "write", found.written, self._all(_WRITTEN))
         for line, flags, value in self._opened():
@@ -272,6 +275,10 @@ class _File:
         opened = [(at, two) for at, two in self._arguments("database/sql", "Open") if len(two) > 1 and "sqlite" in self._value(two[0])]
         sqlite = [(self._line(at), text) for at, two in opened for text in self._values(two[1], at)]
         self._places(found, "write", found.written, [(line, text.removeprefix("file:").split("?")[0]) for line, text in sqlite])
+        sockets = [(at, two) for at, two in self._arguments("net", "Listen") if len(two) > 1 and self._value(two[0]).startswith("unix")]
+        self._places(found, "write", found.written, [(self._line(at), text) for at, two in sockets for text in self._values(two[1], at)])
+        if self._mentions("os", ("Chdir",)):
+            found.unknown.add(Unknown("write", self.path, "changes the folder that it runs in"))
         addresses = [*self._all(_LISTENED), *self._addresses()]
         for line, value in addresses:
             port = re.search(r":(\d+)$", value)

@@ -32,7 +32,7 @@ _METHODS = re.compile(
 _RECEIVER = re.compile(r"(?:new\s+)?\w+(?:\s*\.\s*\w+)*\s*(?:\([^()]*\))?\s*$")
 _TAKE_FILES = re.compile(
     r"\b(MultipartFile|ImageIO\s*\.\s*write|FileUtils\s*\.\s*(?:write|copy|move|delete|force|touch)\w*|Preferences\s*\.\s*(?:user|system)\w+"
-    r"|writeValue\s*\(\s*(?:new\s+File|\w*[fF]ile|\w*[pP]ath)\b|DiskFileItemFactory|DiskStore|RollingFile\w*|FileAppender|SQLiteDataSource)"
+    r"|writeValue\s*\(\s*(?:new\s+File|\w*[fF]ile|\w*[pP]ath)\b|DiskFileItemFactory|UnixDomainSocketAddress|DiskStore|RollingFile\w*|FileAppender|SQLiteDataSource)"
 )
 _STREAM = re.compile(
     r"Files\s*\.\s*new|new\s+\w*(?:Writer|Stream)\b|System\s*\.\s*(?:out|err)|.*\.\s*get(?:Writer|OutputStream)\s*\(|.*\.\s*openOutputStream\s*\("

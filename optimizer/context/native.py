@@ -177,6 +177,7 @@ _BUILD_FILE = re.compile(r"(^|/)((GNUm|m|M)akefile([.-]\w+)?|CMakeLists\.txt|mes
 _CONSTANT = re.compile(
     r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|std::string_view\s+|char\s+)(\w+)(?:\[\w*\])?\s*=\s*\"(\d+)\""
 )
+_ELSEWHERE = re.compile(r"\b(?:f?chdir|current_path)\s*\(\s*[^)\s]")
 _BIND = re.compile(r"\bbind\s*\(")
 _PORT = re.compile(r"\bhtons\s*\(\s*(\w+)\s*\)")
 
@@ -323,7 +324,11 @@ class _Sources:
         for call in _LIBRARY_WRITES.finditer(code):
             self.unknown.add(Unknown("write", where(call.start()), f"may write files with {call[1]}"))
         self.root |= {f"{where(c.start())} uses {c[1] or c[2]}" for c in _ROOT.finditer(code)}
-        if _BIND.search(code):
+        for call in _ELSEWHERE.finditer(code):
+            self.unknown.add(Unknown("write", where(call.start()), "changes the folder that it runs in"))
+        if _BIND.search(code) and (local := re.search(r"\b(AF_UNIX|AF_LOCAL|sockaddr_un)\b", code)):
+            self.unknown.add(Unknown("write", where(local.start()), "makes a file for a socket"))
+        elif _BIND.search(code):
             found = [self.numbers.get(p, int(p) if p.isdigit() else None) for p in _PORT.findall(code)]
             self.ports |= {p for p in found if p}
             if not found or None in found:

@@ -137,14 +137,13 @@ class _Gatherer:
             self._python([e for e in entries if e.endswith(".py")])
         elif self.start.language == "node":
             self._node([e for e in entries if e.endswith(SOURCES) or self._script_of_node(e)])
-        elif self.start.language in ("go", "c"):
-            self._compiled(entries)
         elif self.start.language == "java":
             self._java()
-        else:
+        elif self.start.language not in ("go", "c"):
             language = self.start.language
             what = f"is in {language}, whose source is not read" if language else "is not known"
             self.unknown.add(Unknown("program", "", f"the program {what}"))
+        self._compiled(entries)
         self._stores()
         self.programs |= {*self.start.programs, *(health.programs if health is not None else ())}
         self._ports()
@@ -313,17 +312,23 @@ class _Gatherer:
         self.root += found.root
 
     def _compiled(self, entries: list[str]) -> None:
-        """The programs among the entries that a stage compiles."""
-        programs = [compiled_program(self.model, self.stage, entry) for entry in entries if entry.startswith("/")]
+        """The programs among the entries that a stage compiles; in a program in Go or C, all must be."""
+        found = {entry: compiled_program(self.model, self.stage, entry) for entry in entries if entry.startswith("/")}
+        programs = [program for program in found.values() if program is not None]
         for program in programs:
-            if program is not None and program.unknown is not None:
+            if program.unknown is not None:
                 self.unknown.add(Unknown("program", "", program.unknown))
-            elif program is not None and program.language == "c":
+            elif program.language == "c":
                 self._native(program)
-            elif program is not None:
+            else:
                 self._go(program)
-        if not any(programs):
+        if self.start.language not in ("go", "c"):
+            return
+        others = [entry for entry in entries if found.get(entry) is None]
+        if not programs and len(others) < 2:
             self._go(None)
+        elif others:
+            self.unknown.add(Unknown("program", "", f"what {others[0]} does is not known"))
 
     def _java(self) -> None:
         from optimizer.context.jvm_source import jvm_evidence  # not for other languages

@@ -26,7 +26,7 @@ def written(make_context: MakeContext, files: dict[str, str], stamped: frozenset
         {"main.go": WRITES + 'var dir string = "/data"\n'},
         {"main.go": WRITES + 'const (\n\tother = 1\n\tdir = "/data"\n)\n'},
         {"main.go": WRITES, "names.go": 'package main\nconst dir = "/data"\n'},
-        {"main.go": WRITES + 'const dir = "/data"\nfunc f() { if err := os.Chdir(dir); err != nil { } }\n'},
+        {"main.go": WRITES + 'const dir = "/data"\nfunc f() { if err := check(dir); err != nil { } }\n'},
         {"main.go": WRITES + 'const dir = "/data"\n', "other.go": "package main\nfunc f(dir string) { _ = dir }\n"},
         {"main.go": WRITES + 'const dir = "/data"\n', "other/other.go": 'package other\nvar dir = "x"\nfunc f() { dir = "y" }\n'},
         {"main.go": 'package main\nimport "os"\nfunc main() {\n\tdir := "/data"\n\tos.Create(dir)\n}\n'},
@@ -102,3 +102,19 @@ MAIN = 'package main\nimport "os"\n'
 def test_files_that_a_function_is_given(make_context: MakeContext, files: dict[str, str], paths: tuple[str, ...]) -> None:
     found = written(make_context, files)
     assert found == (("?",) if "?" in paths else paths)
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        ('net.Listen("unix", "/run/a/a.sock")', ("/run/a/a.sock",)),
+        ('net.Listen("tcp", ":80")', ()),
+        ('net.Listen("unix", os.Args[1])', ("?",)),
+        ('exec.Command("sh", "-c", "date >> /log/a")', ("/log/a",)),
+        ('exec.Command("sh", "-c", "date > /dev/null")', ()),
+        ('os.Chdir("/data")', ("?",)),
+    ],
+)
+def test_other_ways_to_write(make_context: MakeContext, body: str, paths: tuple[str, ...]) -> None:
+    source = f'package main\nimport (\n"net"\n"os"\n"os/exec"\n)\nfunc main() {{ {body} }}\n'
+    assert written(make_context, {"main.go": source}) == paths

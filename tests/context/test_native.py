@@ -276,3 +276,15 @@ def test_macros_that_the_build_may_define(make_context: MakeContext) -> None:
     assert [place.path for place in native_sources(context, ("a.c",), "gcc a.c").written] == ["/log"]
     assert native_sources(context, ("a.c",), "gcc -DLOG=other a.c").written == ()
     assert native_sources(make_context({"Makefile": "CFLAGS += -DLOG=$(LOG)\n"}), ("a.c",), "make").written == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "void f(void) { struct sockaddr_un a; bind(1, &a, sizeof a); }",
+        'void f(void) { chdir("/data"); }',
+        'void f(void) { auto log = spdlog::basic_logger_mt("a", "/log/a"); }',
+    ],
+)
+def test_other_ways_to_write(make_context: MakeContext, text: str) -> None:
+    assert not writes_nothing(native_sources(make_context({"a.cc": text}), ("a.cc",)))

@@ -53,13 +53,13 @@ def bare_runtime(model: Model, stage: Stage, java: int | None, start: JavaStart,
     reference = f"gcr.io/distroless/java{java}-debian{release}"
     entry, command = model.last(stage, "ENTRYPOINT"), model.last(stage, "CMD")
     place = entry if entry is not None else command
-    node = model.file.instruction(place) if place is not None else None
-    plain = None if node is None else node if node.json is not None else exec_form(node)
+    given = model.file.instruction(place) if place is not None else None
+    plain = None if given is None else given if given.json is not None else exec_form(given)
     words = plain.json if plain is not None else None
-    if node is None or place is None or plain is None or not words or words[0] != "java":
+    if given is None or place is None or plain is None or not words or words[0] != "java":
         return "a shell starts the program"
     if entry is not None:
-        return Bare(reference, {} if node.json is not None else {place: plain})
+        return Bare(reference, {} if given.json is not None else {place: plain})
     # The image's own ENTRYPOINT is ["/usr/bin/java", "-jar"].
-    keyword, given = ("CMD", words[2:]) if words[1:2] == ("-jar",) else ("ENTRYPOINT", words)
-    return Bare(reference, {place: instruction_like(model.file, plain, keyword, json.dumps(list(given), ensure_ascii=False))})
+    keyword, kept = ("CMD", words[2:]) if words[1:2] == ("-jar",) else ("ENTRYPOINT", words)
+    return Bare(reference, {place: instruction_like(model.file, plain, keyword, json.dumps(list(kept), ensure_ascii=False))})
