@@ -22,6 +22,7 @@ from optimizer.model.paths import origin_of
 from optimizer.model.start import start_of
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.repair.certificates import certificates
+from optimizer.passes.repair.files import left_behind
 from optimizer.passes.split.go_compile import edited_builds, linked_statically
 from optimizer.passes.split.linked import cgo_libraries, linked_libraries, needs_c, uses_cxx
 from optimizer.passes.split.shared import Refused, apt_install, from_line, installs_of
@@ -58,6 +59,7 @@ def repairs(model: Model, stage: Stage) -> Iterator[Change | Refusal]:
     try:
         change = repair.go() if all(program.language == "go" for program in programs) else repair.native()
         change = change if change is not None else certificates(model, stage, builder, programs)
+        change = change if change is not None else left_behind(model, stage, builder, programs)
     except Refused as refused:
         yield Refusal(f"not repaired: {refused}", refused.position)
         return
