@@ -147,6 +147,9 @@ class NodeStages:
         reason = needs_shell(model, body) if self.bare is not None else None
         if reason is not None:
             raise Refused(reason, stage.position)
+        if self.bare is not None:  # its tag says so as well, which those who look for a USER do not see
+            user = line(model, stage, "USER", "nonroot")
+            body = body_nodes(file, stage, end, {**replaced, **{p: [user, *started] for p, started in self.bare.started.items()}})
         nodes += [Blank(file.newline), from_line(model, stage, self.reference, stage.name), *body]
         installs = (i.position for i in plan.installs)
         touched = (stage.position, *sorted({*installs, *plan.rest, *plan.system.positions}))
