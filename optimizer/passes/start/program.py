@@ -14,6 +14,7 @@ from optimizer.model.application import Application, application_of
 from optimizer.model.launch import LANGUAGES, unwrap
 from optimizer.model.script_program import ScriptProgram, script_program
 from optimizer.passes.base import Change
+from optimizer.passes.runs.shells import posix_shell, reads_startup_files
 from optimizer.passes.split.node_commands import BINS, project_install
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.text import has_inner_comments, instruction_like
@@ -23,7 +24,8 @@ from optimizer.syntax import Node
 _VARIABLES = re.compile(r"\bnpm_(package|config|lifecycle|node|execpath|command)|\bINIT_CWD\b")
 # Settings that change how scripts are run.
 _SETTINGS = re.compile(r"^\s*(node-options|script-shell|shell-emulator|scripts-prepend-node-path|prefix)\b", re.MULTILINE)
-_EDITS = re.compile(r"package\.json|\bnpm\s+(pkg|init|version|set-script)\b|\bpnpm\s+(pkg|init|version)\b")
+_EDITS = re.compile(r"package\.json|\bp?npm\s+(pkg|init|version|set-script)\b")
+_SETS = re.compile(r"\b(npm_config_|npm\s+(config\s+)?set\s+)(node[-_]options|script[-_]shell)", re.IGNORECASE)
 
 
 def started(model: Model, stage: Stage, position: int, entry: int | None) -> Change | str | None:
@@ -35,13 +37,15 @@ def started(model: Model, stage: Stage, position: int, entry: int | None) -> Cha
         position: Its CMD or ENTRYPOINT.
         entry: The position of the ENTRYPOINT that applies.
     """
-    node = model.file.instruction(position)
+    node, state = model.file.instruction(position), model.before(position)
     form = node if node.json is not None else exec_form(node)
-    if form is None or not form.json:
+    if form is None or not form.json or (node.json is None and not posix_shell(state)):
         return None
     found = script_program(model, stage, form.json)
     if found is None or isinstance(found, str):
         return found
+    if node.json is None and reads_startup_files(state):
+        return "the shell reads files of its own before it starts the package manager"
     reason = _handed_on(model, stage, form.json, entry if entry != position else None) or _needs_manager(model, stage, found)
     if reason is not None:
         return reason
@@ -85,9 +89,11 @@ def _needs_manager(model: Model, stage: Stage, found: ScriptProgram) -> str | No
     """Why the program may need the package manager that starts it."""
     assert model.context is not None
     context, folder = model.context, found.package.folder
-    runs = (model.file.instruction(p) for p in model.file.positions)
-    if any(_EDITS.search(node.value) for node in runs if node.keyword == "RUN"):
+    nodes = [model.file.instruction(p) for p in model.file.positions]
+    if any(_EDITS.search(node.value) for node in nodes if node.keyword == "RUN"):
         return "the build edits package.json"
+    if any(_SETS.search(node.value) for node in nodes):
+        return "npm is told how to run scripts"
     around = dict.fromkeys((folder, "."))
     if plug_and_play(context, found.package):
         return "Yarn tells Node where packages are"
