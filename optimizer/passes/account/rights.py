@@ -45,6 +45,11 @@ _HARMLESS = frozenset({
     "http-server", "ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "dotenv", "ping", "curl", "wget", "printenv",
     "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "pidof", "pgrep", "ps",
 })  # fmt: skip
+_MIGRATIONS = frozenset({
+    ("prisma", "migrate"), ("knex", "migrate:latest"), ("sequelize", "db:migrate"), ("sequelize-cli", "db:migrate"),
+    ("typeorm", "migration:run"), ("drizzle-kit", "migrate"), ("node-pg-migrate", "up"), ("db-migrate", "up"),
+})  # fmt: skip
+"""Commands that bring a database up to date."""
 _CONVERTERS = frozenset({
     "ffmpeg", "convert", "magick", "mogrify", "wkhtmltopdf", "wkhtmltoimage", "soffice", "libreoffice", "chromium",
     "chromium-browser", "google-chrome", "git", "tar", "unzip", "zip", "gzip", "rsync", "cp", "mv", "touch", "mkdir", "rm", "ln",
@@ -89,6 +94,8 @@ def unclear_program(application: Application, context: BuildContext) -> str | No
             return f"{command.source} downloads files with {name}"
         elif (name, command.words[1:2]) in (("npm", ("install",)), ("npm", ("ci",)), ("yarn", ("install",)), ("pnpm", ("install",))):
             return f"{command.source} installs packages when the container starts"
+        elif _migrates(command, application):
+            continue
         elif name not in _HARMLESS and name not in own and name not in FILE_COMMANDS and site_server(name, command.words[1:]) is None:
             return f"{command.source} starts {name}, of which nothing is known"
     started = {command.name for command in application.start.commands}
@@ -97,6 +104,15 @@ def unclear_program(application: Application, context: BuildContext) -> str | No
         if name in _CONVERTERS and name not in started and not _harmless_call(application, context, name):
             return f"the source starts {name}, whose output files are not known"
     return None
+
+
+def _migrates(command: Started, application: Application) -> bool:
+    """Whether a command changes the tables of a database server, and no file: there is no driver for SQLite at hand."""
+    verb = next((word for word in command.words[1:] if word is not None and not word.startswith("-")), None)
+    packages = application.package.dependencies if application.package is not None else {}
+    if command.name == "prisma" and "deploy" not in command.words:
+        return False  # in development it writes migrations as well
+    return (command.name, verb) in _MIGRATIONS and not any("sqlite" in name or "libsql" in name for name in packages)
 
 
 FILE_COMMANDS = frozenset({"mkdir", "touch", "rm", "cp", "mv", "ln", "tee", "rmdir"})
