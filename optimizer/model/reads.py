@@ -408,6 +408,7 @@ class _Reader:
     def manifests(self, call: Call, copy: CopyFacts, source: str) -> None:
         """The manifests of a Node install, when it reads and writes nothing else that is copied."""
         from optimizer.context.javascript import manifest_files, package_json
+        from optimizer.model.installs.node_locks import absent_locks, lock_trouble
 
         assert self.model.context is not None
         folder = posixpath.dirname(source) or "."
@@ -423,7 +424,7 @@ class _Reader:
             raise CannotTell(problems[0])
         if self.brings(posixpath.join(self.cwd or "/", "node_modules")):
             raise CannotTell("the build context brings a node_modules of its own")
-        absent = self.absent_locks(call, copy, source)
+        absent = absent_locks(self.model, call, self.copies, copy, source)
         reason = lock_trouble(self.model, call, folder) if not absent else None
         if reason:
             raise CannotTell(reason)
@@ -435,17 +436,6 @@ class _Reader:
                 *self.schemas(folder, {*(package.dependencies if package else ()), *(package.dev_dependencies if package else ())}),
             ],
         )
-
-    def absent_locks(self, call: Call, copy: CopyFacts, source: str) -> set[str]:
-        """The lock files of the context that an install does without, since they are not copied yet where it runs."""
-        from optimizer.context.javascript import lock_files
-
-        assert self.model.context is not None
-        if _frozen(call):
-            return set()
-        place = posixpath.dirname(copy.image_of(self.model, source) or "/")
-        locks = {f: posixpath.join(place, posixpath.basename(f)) for f in lock_files(self.model.context, posixpath.dirname(source) or ".")}
-        return {f for f, path in locks.items() if not any(c.context_of(self.model, path) for c in self.copies)}
 
     def schemas(self, folder: str, packages: set[str]) -> list[str]:
         """The schema that the install script of @prisma/client generates the client from."""
@@ -473,37 +463,6 @@ class _Reader:
                 raise CannotTell("the project has a workspace or vendored modules")
             names += [f for f in [posixpath.join(folder, "go.sum")] if self.model.context.exists(f)]
         self.need(copy, source, names)
-
-
-def lock_trouble(model: Model, call: Call, folder: str) -> str | None:
-    """Why an install may rewrite a lock file that a later COPY would put back, None when it does not."""
-    from optimizer.context.javascript import lock_agrees, lock_files, package_json
-
-    context = model.context
-    assert context is not None
-    locks = [posixpath.basename(f) for f in lock_files(context, folder)]
-    if _frozen(call):
-        return None
-    if call.ecosystem == "npm":
-        if not set(locks) & {"package-lock.json", "npm-shrinkwrap.json"} or lock_agrees(context, folder):
-            return None
-        return "package-lock.json does not agree with package.json, so the install rewrites it"
-    if call.ecosystem == "yarn":
-        if "yarn.lock" not in locks:
-            return None
-        text = context.read_text(posixpath.join(folder, "yarn.lock")) or ""
-        package = package_json(context, folder)
-        names = {**package.dependencies, **package.dev_dependencies, **package.optional_dependencies} if package else {}
-        if all(f"{name}@{spec}" in text or f"{name}@npm:{spec}" in text for name, spec in names.items()):
-            return None
-        return "yarn.lock does not agree with package.json, so the install rewrites it"
-    return "the install may rewrite pnpm-lock.yaml" if "pnpm-lock.yaml" in locks else None
-
-
-def _frozen(call: Call) -> bool:
-    """Whether an install leaves the lock file as it is, or fails."""
-    options = call.options & {"--frozen-lockfile", "--immutable", "--pure-lockfile", "--no-save", "--no-package-lock"}
-    return bool(options) or (call.verb is not None and call.verb.value in ("ci", "clean-install", "install-clean"))
 
 
 def _only_env(text: str, state: State) -> bool:
