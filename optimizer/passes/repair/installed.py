@@ -12,7 +12,6 @@ from optimizer.context.python_projects import MANIFESTS, console_scripts, projec
 from optimizer.context.requirements import requirement_files
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.pip import project_name
-from optimizer.knowledge.images import BaseImage
 from optimizer.knowledge.python_packages import python_package
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
@@ -34,8 +33,6 @@ from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
 
 USER_BASE = "/root/.local"
-_DEBIAN_PYTHON = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
-"""The version of Debian's own Python, which the distroless images hold (packages.debian.org/python3)."""
 _ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "PYTHONUSERBASE")
 
 
@@ -84,14 +81,6 @@ def manager_calls(node: Instruction) -> list[Call]:
         return []
     calls = [read_call(command) for command in script.commands]
     return [c for c in calls if c is not None and c.ecosystem in MANAGERS and c.action is Action.INSTALL]
-
-
-def python_version(image: BaseImage) -> str | None:
-    """The minor version of an image's Python, such as ``3.11``."""
-    if image.family == "distroless-python3":
-        return _DEBIAN_PYTHON.get(image.release or "")
-    found = re.match(r"3\.\d+", image.version or "")
-    return found[0] if image.family == "python" and found else None
 
 
 def installed_by(model: Model, builder: Stage) -> Installed | Refusal:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.python_packages import packages_of_script
+from optimizer.knowledge.pythons import python_version
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
@@ -24,7 +25,6 @@ from optimizer.passes.repair.installed import (
     arrival,
     compiled,
     pip_calls,
-    python_version,
 )
 from optimizer.passes.repair.managers import start_without_manager
 from optimizer.passes.split.started import exec_form

@@ -11,6 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from optimizer.context.python_locks import locked_packages
 from optimizer.ecosystems import Action, Call, unwrapped
 from optimizer.ecosystems.pip import project_name
+from optimizer.knowledge.pythons import python_version
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
 from optimizer.model.copies import CopyFacts
@@ -100,15 +101,15 @@ def check_python(model: Model, stage: Stage, folder: str) -> None:
         Refused: It may do so.
     """
     assert model.context is not None
-    minor = re.match(r"3\.\d+", (stage.image.version if stage.image is not None else None) or "")
+    minor = python_version(stage.image) if stage.image is not None else None
     pinned = (model.context.read_text(posixpath.normpath(posixpath.join(folder, ".python-version"))) or "").strip()
     data = read_toml(model.context, posixpath.normpath(posixpath.join(folder, "pyproject.toml"))) or {}
     wanted = table(data, "project").get("requires-python", "")
     try:
-        fits = minor is not None and SpecifierSet(str(wanted)).contains(f"{minor[0]}.99")
+        fits = minor is not None and SpecifierSet(str(wanted)).contains(f"{minor}.99")
     except InvalidSpecifier:
         fits = False
-    if minor is None or not fits or (pinned and not f"{pinned}.".startswith(f"{minor[0]}.")):
+    if minor is None or not fits or (pinned and not f"{pinned}.".startswith(f"{minor}.")):
         raise Refused("uv may use another Python than the image's", stage.position)
 
 
