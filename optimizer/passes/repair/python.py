@@ -27,6 +27,7 @@ from optimizer.passes.repair.installed import (
     pip_calls,
 )
 from optimizer.passes.repair.managers import start_without_manager
+from optimizer.passes.repair.moved import keep_in_place
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.text import instruction_like, quote_names
 from optimizer.syntax import Comment, Instruction, Node
@@ -111,7 +112,9 @@ def repairs(repair: Repair) -> Iterator[Change | Refusal]:
     if base is not None:
         yield base
         return
-    found = start_without_manager(repair) if repair.installed.kind is Kind.ENVIRONMENT and _arrives(repair) is not None else None
+    installed = repair.installed
+    arrives = arrival(repair.model, repair.stage, installed.builder, installed.folder) if installed.kind is Kind.ENVIRONMENT else None
+    found = (start_without_manager(repair) or keep_in_place(repair, *arrives)) if arrives is not None else None
     if found is not None:
         yield found
         return
@@ -237,12 +240,8 @@ def _not_searched(repair: Repair) -> Change | Refusal | None:
     searched = f"{at}/bin" in search_path(repair.model, repair.stage)
     if kind is Kind.TARGET and not repair.bare and not searched and _by_name(repair, *repair.needed.commands):
         variables.append(f"PATH={at}/bin:$PATH")
-    if kind is Kind.ENVIRONMENT and not repair.bare and not searched:
-        if at != repair.installed.folder and repair.needed.commands:
-            reason = f"not repaired: the environment moves to {at}, where its commands do not find their interpreter"
-            return Refusal(reason, position)
-        if _by_name(repair, *repair.needed.commands, "python", "python3"):
-            variables.append(f"PATH={at}/bin:$PATH")
+    if kind is Kind.ENVIRONMENT and not repair.bare and not searched and _by_name(repair, *repair.needed.commands, "python", "python3"):
+        variables.append(f"PATH={at}/bin:$PATH")
     if not variables:
         return None
     where = f"the packages lie in {at}, where the interpreter does not look" if "PYTHONPATH" in variables[0] else f"{at}/bin is not on PATH"
