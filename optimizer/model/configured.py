@@ -40,11 +40,14 @@ class Supervised(Struct, frozen=True):
 
 
 class Supervisor(Struct, frozen=True):
-    """What a supervisor's configuration says. writes: the files it writes, as given; unknown: why that may not be all."""
+    """What a supervisor's configuration says. writes: the files it writes, as given; unknown: why that may not be all; user: the
+    user that it names for itself or a program, which only root may become.
+    """
 
     programs: tuple[Supervised, ...]
     writes: tuple[str, ...]
     unknown: str | None = None
+    user: str | None = None
 
 
 def supervisor(text: str) -> Supervisor:
@@ -55,6 +58,7 @@ def supervisor(text: str) -> Supervisor:
     programs: list[Supervised] = []
     writes = {"supervisord.log": None, "supervisord.pid": None}
     unknown: str | None = None
+    user: str | None = None
     own = dict(parser["supervisord"]) if parser.has_section("supervisord") else {}
     for key, default in (("logfile", "supervisord.log"), ("pidfile", "supervisord.pid")):
         if own.get(key):
@@ -66,8 +70,9 @@ def supervisor(text: str) -> Supervisor:
             unknown = "its configuration takes in others"
         if name == "unix_http_server" and section.get("file"):
             writes[_plain(section["file"])] = None
-        if section.get("user", "root") != "root":
-            unknown = "it starts programs as another user"
+        if section.get("user"):
+            user = _plain(section["user"] or "")
+            unknown = "it starts programs as another user" if user not in ("root", "0") else unknown
         if not _SECTIONS.match(name):
             continue
         for key in ("stdout_logfile", "stderr_logfile"):
@@ -80,7 +85,7 @@ def supervisor(text: str) -> Supervisor:
             programs.append(Supervised(tuple(shlex.split(command)), folder))
         except ValueError:
             unknown = f"the command of [{name}] is not understood"
-    return Supervisor(tuple(programs), tuple(w for w in writes if not _TO_NO_FILE.match(w)), unknown)
+    return Supervisor(tuple(programs), tuple(w for w in writes if not _TO_NO_FILE.match(w)), unknown, user)
 
 
 def uwsgi_words(text: str) -> Argv | str:

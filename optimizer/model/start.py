@@ -416,7 +416,8 @@ class _Reader:
         found = supervisor(text)
         self.unknown += [f"{path}: {found.unknown}"] if found.unknown is not None else []
         writes = tuple(posixpath.normpath(posixpath.join(folder, w)) if folder is not None else None for w in found.writes)
-        self.commands.append(Started(words, path, folder, writes))
+        options = ("--user", found.user) if found.user is not None else ()
+        self.commands.append(Started((*words, *options), path, folder, writes))
         for program in found.programs:
             self.run(program.words, path, program.folder or folder)
 

@@ -12,7 +12,7 @@ from optimizer.context import BuildContext
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
 from optimizer.model.effects import site_server
-from optimizer.model.launch import STEP_DOWN, Argv
+from optimizer.model.launch import STEP_DOWN, Argv, option
 from optimizer.model.paths import Placement, context_path, image_path, placements
 from optimizer.model.start import Started
 from optimizer.syntax import Instruction
@@ -70,7 +70,7 @@ _CLOSING_MODE = re.compile(r"0?[0-7]{3,4}$")
 
 def service_of(application: Application) -> str | None:
     """The reason why the program must start as root, as far as the commands and the source tell."""
-    names = (*application.start.programs, *application.programs)
+    names = tuple(n for n in (*application.start.programs, *application.programs) if n != "supervisord" or not _supervises(application))
     found = next((name.rpartition("/")[2] for name in names if name.rpartition("/")[2] in SERVICES), None)
     if found is not None:
         return f"{found} starts as root and steps down by itself, or serves others that do"
@@ -94,7 +94,7 @@ def unclear_program(application: Application, context: BuildContext) -> str | No
             return f"{command.source} downloads files with {name}"
         elif (name, command.words[1:2]) in (("npm", ("install",)), ("npm", ("ci",)), ("yarn", ("install",)), ("pnpm", ("install",))):
             return f"{command.source} installs packages when the container starts"
-        elif _migrates(command, application):
+        elif _migrates(command, application) or (name == "supervisord" and _supervises(application)):
             continue
         elif name not in _HARMLESS and name not in own and name not in FILE_COMMANDS and site_server(name, command.words[1:]) is None:
             return f"{command.source} starts {name}, of which nothing is known"
@@ -104,6 +104,13 @@ def unclear_program(application: Application, context: BuildContext) -> str | No
         if name in _CONVERTERS and name not in started and not _harmless_call(application, context, name):
             return f"the source starts {name}, whose output files are not known"
     return None
+
+
+def _supervises(application: Application) -> bool:
+    """Whether the settings of supervisord were read, which name all that it starts and no user to become for it."""
+    calls = [command for command in application.start.commands if command.name == "supervisord"]
+    read = any(command.source not in ("CMD", "ENTRYPOINT") for command in calls)
+    return read and not application.start.unknown and not any(option(c.words[1:], "-u", "--user")[0] for c in calls)
 
 
 def _migrates(command: Started, application: Application) -> bool:
