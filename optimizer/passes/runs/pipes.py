@@ -28,6 +28,7 @@ _READS = (_WRITES - {"echo", "printf", "git"}) | frozenset({
     "cpio", "crontab", "mysql", "psql", "grep", "egrep", "fgrep", "bc", "passwd", "iconv", "docker", "sha512sum", "shasum", "unxz", "nl",
 })  # fmt: skip
 _RARE_ESCAPE = re.compile(r"\\[^\\ntr\"%]|%[^sdiuxXcof%]")  # of printf: what not every shell knows
+_BASH_SETS = re.compile(r"\$\{?(RANDOM|UID|EUID|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE|SECONDS|LINENO|PIPESTATUS|GROUPS|SHELLOPTS|BASH\w*)\b")
 _SAME_SHELL = frozenset({"/bin/ash"})  # where /bin/sh is the same program
 
 
@@ -39,6 +40,8 @@ def has_pipe(script: Script | None) -> bool:
 def with_pipefail(model: Model, stage: Stage, position: int) -> Change | Refusal:
     """The change that sets SHELL above the first RUN of a stage with a pipe, or why it is not made."""
     shell, assumption = _shell(model, stage)
+    if "BASH_ENV" in model.file.text:
+        return Refusal("no pipefail: bash would read the file that BASH_ENV names first", position)
     if shell is None or model.before(position).shell != DEFAULT_SHELL or windows(model, position):
         return Refusal("no pipefail: the image is not sure to have a shell that knows it", position)
     children = _children(model, stage)
@@ -97,7 +100,13 @@ def _otherwise(model: Model, position: int, shell: str) -> str | None:
 
 def _other_in_bash(script: Script) -> str | None:
     """What bash takes otherwise than dash."""
+    if named := _BASH_SETS.search(script.text):
+        return f"bash sets `{named[1]}`, which sh does not know"
     for command in script.commands:
+        if command.name in ("[[", "source", "let", "declare", "typeset", "shopt", "((") or (
+            command.name in ("[", "test") and any(word.text == "==" for word in command.words)
+        ):
+            return f"sh does not know `{command.words[0].text}` as it is written here, and may go on without it"
         words = command.words
         texts = [word.text for word in words[1:]]
         escaped = any("\\" in text or re.match(r"-\w*[eE]", text) for text in texts)
