@@ -104,7 +104,7 @@ def _other_in_bash(script: Script) -> str | None:
         return f"bash sets `{named[1]}`, which sh does not know"
     for command in script.commands:
         if command.name in ("[[", "source", "let", "declare", "typeset", "shopt", "((") or (
-            command.name in ("[", "test") and any(word.text == "==" for word in command.words)
+            command.name in ("[", "test") and any("==" in word.text for word in command.words)
         ):
             return f"sh does not know `{command.words[0].text}` as it is written here, and may go on without it"
         words = command.words
