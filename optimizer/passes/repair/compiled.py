@@ -82,7 +82,9 @@ class _Repair:
         self.foreign = (
             self.origin.libc in ("glibc", "musl") and self.image.libc in ("glibc", "musl", "none") and self.image.libc != self.origin.libc
         )
-        self.lacking = f"{self.image.text} has no C library" if self.image.libc == "none" else f"{self.image.text} has {self.image.libc}"
+        self.older = _GLIBC.get(self.origin.release or "", 0) >= _START > _GLIBC.get(self.image.release or "", _START)
+        other = f"{self.image.text} has an older one" if self.older else f"{self.image.text} has {self.image.libc}"
+        self.lacking = f"{self.image.text} has no C library" if self.image.libc == "none" else other
 
     # Go.
 
@@ -95,7 +97,7 @@ class _Repair:
         if not linked:
             return None
         if why is None:
-            return self.without_c(linked, modules) if self.foreign and _may_link(modules) else None
+            return self.without_c(linked, modules) if (self.foreign or self.older) and _may_link(modules) else None
         libraries: tuple[str, ...] = ()
         if self.origin.package_manager == "apt":
             development = [p for p in self.installed(self.builder) if p.endswith("-dev")]
@@ -184,14 +186,11 @@ class _Repair:
             if self.foreign:
                 raise Refused(f"{why}, which is {self.origin.libc} there, and {self.lacking}", self.stage.position)
             return None
-        older = _GLIBC.get(self.origin.release or "", 0) >= _START > _GLIBC.get(self.image.release or "", _START)
         bare = self.image.variant == "distroless"
         poor = bare and (bool(missing) or (cxx and self.image.family == "distroless-base"))
-        if not (self.foreign or older or poor):
+        if not (self.foreign or self.older or poor):
             return self.with_packages(self.model.file, missing, why) if missing and self.image.package_manager == "apt" else None
-        reason = (
-            self.lacking if self.foreign else f"{self.image.text} has an older one" if older else f"{self.image.text} has no more than that"
-        )
+        reason = self.lacking if self.foreign or self.older else f"{self.image.text} has no more than that"
         small = distroless("cc" if cxx else "base", self.origin.release)
         kept = (
             self.image.family in ("scratch", "distroless-static", "distroless-base", "distroless-cc") and not missing and small is not None
