@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from optimizer.context.golang import GoModule
-from optimizer.context.native import HEADERS
+from optimizer.context.native import HEADERS, SOURCES
 from optimizer.ecosystems import Action, read_call
 from optimizer.model.go_builds import GoBuild, go_builds
 from optimizer.model.model import Model, Stage
 from optimizer.model.native_build import NativeBuild, native_build
 from optimizer.model.paths import context_path, image_path, origin_of
 
+_HINTS = ("go build", "go install", '"go"', "make", "gcc", "g++", "c++", "cc ", "clang", "ninja", "meson", "configure")
 _TESTS = re.compile(r"(^|/)(src/test|tests?|benches|examples)/")
 
 
@@ -47,9 +48,9 @@ def compiled_program(model: Model, stage: Stage, path: str) -> CompiledProgram |
         stage: The stage that runs it.
         path: An absolute path.
     """
-    origin, place = origin_of(model, stage, path)
-    if model.context is None or not any(model.file.instruction(p).keyword == "RUN" for p in origin.positions):
+    if model.context is None or not _compiling(model):
         return None
+    origin, place = origin_of(model, stage, path)
     builds = builds_of(model, origin)
     return _go(model, origin, builds.go, path, place) or _native(model, origin, builds.native, path, place)
 
@@ -65,8 +66,31 @@ def builds_of(model: Model, stage: Stage) -> Builds:
     """What a stage compiles; kept with the model, since several programs and passes ask."""
     kept: dict[int, Builds] = model.__dict__.setdefault("_builds", {})
     if stage.index not in kept:
-        kept[stage.index] = Builds(go_builds(model, stage), native_build(model, stage))
+        compiles = stage.index in _compiling(model)
+        native = native_build(model, stage) if compiles and _has_native_sources(model) else None
+        kept[stage.index] = Builds(go_builds(model, stage) if compiles else (), native)
     return kept[stage.index]
+
+
+def _has_native_sources(model: Model) -> bool:
+    """Whether the build context has sources in C or C++."""
+    if "_has_native_sources" not in model.__dict__:
+        files = model.context.files() if model.context is not None else ()
+        model.__dict__["_has_native_sources"] = any(file.endswith(SOURCES) for file in files)
+    return bool(model.__dict__["_has_native_sources"])
+
+
+def _compiling(model: Model) -> frozenset[int]:
+    """The stages that may compile; no more than a look, since most Dockerfiles do not and reading a build is slow."""
+    kept: frozenset[int] | None = model.__dict__.get("_compiling")
+    if kept is None:
+        texts = {
+            stage.index: [node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN"]
+            for stage in model.stages
+        }
+        kept = frozenset(index for index, runs in texts.items() if any(hint in text for text in runs for hint in _HINTS))
+        model.__dict__["_compiling"] = kept
+    return kept
 
 
 def _go(model: Model, origin: Stage, builds: tuple[GoBuild, ...], path: str, place: str) -> CompiledProgram | None:
@@ -81,9 +105,9 @@ def _go(model: Model, origin: Stage, builds: tuple[GoBuild, ...], path: str, pla
 
 def placed_file(model: Model, stage: Stage, path: str) -> str | None:
     """The file of the context that a RUN of the stage that brings a path puts there, with ``cp`` or ``install``; else None."""
-    origin, place = origin_of(model, stage, path)
-    if model.context is None or not any(model.file.instruction(p).keyword == "RUN" for p in origin.positions):
+    if not _has_native_sources(model) or not _compiling(model):
         return None
+    origin, place = origin_of(model, stage, path)
     build = builds_of(model, origin).native
     source = build.installed.get(place) if build is not None else None
     return context_path(model, origin, source) if source is not None else None
