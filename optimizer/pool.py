@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from optimizer.request import BadCall, Request
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from multiprocessing.process import BaseProcess
+    from types import FrameType
 
 MANY = 8 * CHUNK  # files; fewer are done before processes have started
 AHEAD = 64  # files that may be waiting to be written, since the disk takes longer than the processor
@@ -53,9 +56,11 @@ def outcomes_in_processes(files: tuple[Path, ...], request: Request, processes: 
         yield from (written(outcome_at(path, request), request) for path in files)
         return
     writing: deque[Future[Outcome]] = deque()
-    with ThreadPoolExecutor() as writers:
+    with ThreadPoolExecutor() as writers, _noted_interrupt() as interrupted:
         try:
             for path, outcome in zip(files, ordered(pool, _outcomes, files), strict=True):
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 if outcome.ignores in request.ignore_files:
                     while writing:
                         yield writing.popleft().result()
@@ -73,6 +78,27 @@ def outcomes_in_processes(files: tuple[Path, ...], request: Request, processes: 
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _noted_interrupt() -> Iterator[threading.Event]:
+    """Notes Ctrl-C instead of raising it, which is lost where it meets what the pool does behind the scenes. A second one raises."""
+    noted = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if noted.is_set():
+            raise KeyboardInterrupt
+        noted.set()
+
+    if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:
+        yield noted  # whoever takes care of interrupts goes on doing so
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 def _outcomes(paths: list[Path]) -> list[Outcome]:
     (request,) = _asked
     return [outcome_at(path, request) for path in paths]
@@ -80,7 +106,6 @@ def _outcomes(paths: list[Path]) -> list[Outcome]:
 
 def _start(request: Request) -> None:
     import multiprocessing
-    import threading
 
     gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the first one ends the others
