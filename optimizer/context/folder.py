@@ -87,6 +87,11 @@ class BuildContext(Struct, frozen=True, dict=True):
         return BuildContext(self.root, ignore_file, patterns, text)
 
     @cached_property
+    def _modes(self) -> dict[str, int | None]:
+        """The modes of the paths that were looked at, None where there is nothing."""
+        return {}
+
+    @cached_property
     def _texts(self) -> dict[str, str | None]:
         """The texts of the files that were read."""
         return {}
@@ -148,7 +153,12 @@ class BuildContext(Struct, frozen=True, dict=True):
         return mode is not None and stat.S_ISDIR(mode) and self.exists(path)
 
     def _mode(self, path: str) -> int | None:
-        """The mode of a path that has no link among its folders and is not above the root."""
+        """The mode of a path that has no link among its folders and is not above the root, looked at once."""
+        if path not in self._modes:
+            self._modes[path] = self._lstat(path)
+        return self._modes[path]
+
+    def _lstat(self, path: str) -> int | None:
         if path.startswith(".."):
             return None
         here = self.root
