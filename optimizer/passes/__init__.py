@@ -16,6 +16,7 @@ from optimizer.passes.install_locked import InstallLocked
 from optimizer.passes.install_without_cache import InstallWithoutCache
 from optimizer.passes.key_value_pairs import KeyValuePairs
 from optimizer.passes.label_instead_of_maintainer import LabelInsteadOfMaintainer
+from optimizer.passes.lowercase_stage_names import LowercaseStageNames
 from optimizer.passes.merge_runs import MergeRuns
 from optimizer.passes.mount_package_caches import MountPackageCaches
 from optimizer.passes.mount_secrets import MountSecrets
@@ -41,6 +42,7 @@ from optimizer.passes.workdir_instead_of_cd import WorkdirInsteadOfCd
 PASSES: tuple[Pass, ...] = (
     CompleteDockerignore(),  # first of all: what does not reach the builder is no evidence for the others
     UniformKeywords(),  # before everything that writes instructions like their neighbours
+    LowercaseStageNames(),
     DropBlankContinuations(),  # before everything that joins and divides lines
     DropOverriddenCommands(),  # before what reads commands: one that is not run is no evidence
     DropRedundantPlatform(),
