@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +93,11 @@ def outcome_of(path: Path, data: bytes, request: Request, *, piped: bool = False
         raise
     except Exception as error:  # a defect, but one that must not keep the other files from being done
         return struct_replace(empty, errors=(_defect(empty.name, error, request.verbose),))
+
+
+def outcomes_in_turn(files: Iterable[Path], request: Request) -> Iterator[Outcome]:
+    """What comes of each file, done and written one after the other."""
+    return (written(outcome_at(path, request), request) for path in files)
 
 
 def written(outcome: Outcome, request: Request) -> Outcome:

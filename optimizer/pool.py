@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optimizer.engine.many import CHUNK, cores, ordered
-from optimizer.outcome import Outcome, outcome_at, written
+from optimizer.outcome import Outcome, outcome_at, outcomes_in_turn, written
 from optimizer.request import BadCall, Request
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def outcomes_in_processes(files: tuple[Path, ...], request: Request, processes: 
     try:
         pool = ProcessPoolExecutor(processes, initializer=_start, initargs=(request,))
     except (ImportError, NotImplementedError, OSError):
-        yield from (written(outcome_at(path, request), request) for path in files)
+        yield from outcomes_in_turn(files, request)
         return
     writing: deque[Future[Outcome]] = deque()
     with ThreadPoolExecutor() as writers, _noted_interrupt() as interrupted:

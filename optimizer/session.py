@@ -16,7 +16,7 @@ from optimizer.config import Config, Configs, load
 from optimizer.engine import Result
 from optimizer.engine.diff import unified_diff
 from optimizer.files import InputError, find_dockerfiles
-from optimizer.outcome import Outcome, outcome_at, singles, written
+from optimizer.outcome import Outcome, outcomes_in_turn, singles
 from optimizer.report import Paint, Totals, colored, describe, git_path, wants_color
 from optimizer.request import STANDARD_INPUT, TEXT, BadCall, Request
 from optimizer.syntax import encode
@@ -110,7 +110,7 @@ def _given_config(path: Path | None) -> Config | None:
 
 
 def _outcomes(files: tuple[Path, ...], request: Request) -> Iterator[Outcome]:
-    found: Iterator[Outcome] = (written(outcome_at(path, request), request) for path in files)
+    found = outcomes_in_turn(files, request)
     if len(files) > 1:
         from optimizer.pool import outcomes_in_processes, processes_for
 

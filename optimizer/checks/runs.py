@@ -158,7 +158,8 @@ class InsecureDownload(Check):
 
     def observations(self, model: Model) -> Iterator[Observation]:
         """See ``Check.observations``."""
-        found = [Observation(f"{url} comes over plain http", position) for position, url in _added(model)]
+        added = [(position, url) for position, url in _added(model, "http://") if not _is_local(url)]
+        found = [Observation(f"{url} comes over plain http", position) for position, url in added]
         for run in readable_runs(model, "curl", "wget"):
             if any(word in run.text.text for word in ("sha256sum", "sha512sum", "sha1sum", "md5sum", "shasum", "gpg")):
                 continue
@@ -190,20 +191,17 @@ class UnverifiedDownload(Check):
 
     def observations(self, model: Model) -> Iterator[Observation]:
         """See ``Check.observations``."""
-        for position in model.file.positions:
-            node = model.file.instruction(position)
-            if node.keyword != "ADD" or node.flag("checksum") is not None:
-                continue
-            for word in node.words[:-1]:
-                if word.startswith("https://") and not word.partition("#")[0].endswith(".git"):
-                    yield Observation(f"{word} may be another tomorrow", position)
+        for position, url in _added(model, "https://"):
+            if not url.partition("#")[0].endswith(".git"):
+                yield Observation(f"{url} may be another tomorrow", position)
 
 
-def _added(model: Model) -> Iterator[tuple[int, str]]:
+def _added(model: Model, scheme: str) -> Iterator[tuple[int, str]]:
+    """What ADD downloads without a checksum, by the beginning of its address: position of the instruction, and address."""
     for position in model.file.positions:
         node = model.file.instruction(position)
         if node.keyword == "ADD" and node.flag("checksum") is None:
-            yield from ((position, word) for word in node.words[:-1] if word.startswith("http://") and not _is_local(word))
+            yield from ((position, word) for word in node.words[:-1] if word.startswith(scheme))
 
 
 def _is_local(url: str) -> bool:

@@ -106,9 +106,8 @@ def _settings(context: BuildContext, reader: _Reader) -> None:
                 reader.database(kind, rest, path)
         elif _MANIFEST.search(path):
             stores |= dict.fromkeys(_STORES.findall(context.read_text(path) or ""), path)
-    for name, path in stores.items():
-        if not reader.databases:
-            reader.unknown.add(Unknown("write", path, f"needs {name}, which keeps files"))
+    if not reader.databases:
+        reader.unknown |= {Unknown("write", path, f"needs {name}, which keeps files") for name, path in stores.items()}
 
 
 class _Source:
@@ -186,7 +185,7 @@ class _Reader:
     def file_call(self, source: _Source, name: str, given: list[str], where: str) -> None:
         """``Files.…``, ``FileChannel.open`` and ``File.createTempFile``."""
         if name.startswith("createTemp"):
-            position = 2 if where and name == "createTempFile" and len(given) == 3 and given[0].startswith("\x01") else 0
+            position = 2 if name == "createTempFile" and len(given) == 3 and given[0].startswith("\x01") else 0
             if len(given) > position and not given[position].startswith("\x01") and given[position] != "null":
                 self.write(source, given[position], where, folder=True)
         elif name in ("open", "newByteChannel"):

@@ -25,13 +25,10 @@ def ended(image: BaseImage) -> Ended | None:
     The program that the image is for comes before the distribution under it.
     """
     data = read("end_of_life.toml")
-    family = data["families"].get(image.family)
-    if family is not None and image.version is not None:
-        parts = image.version.split(".")
-        for count in range(len(parts), 0, -1):
-            version = ".".join(parts[:count])
-            if version in family["ended"]:
-                return Ended(f"{family['title']} {version}", family["ended"][version])
+    family = data["families"].get(image.family, {})
+    line = _ended_line(family, image.version or "")
+    if line is not None:
+        return Ended(f"{family['title']} {line}", family["ended"][line])
     release = data["distributions"].get(image.distribution)
     if release is not None and image.release in release["ended"]:
         return Ended(f"{release['title']} {image.release}", release["ended"][image.release])
@@ -57,7 +54,7 @@ def _moved(word: str, index: int, image: BaseImage, data: Mapping[str, Any]) -> 
     """A word of a tag, or what it becomes."""
     if index == 0 and word == image.version:
         family = data["families"].get(image.family, {})
-        if any(_is_of(word, version) for version in family.get("ended", ())):
+        if _ended_line(family, word) is not None:
             return str(family.get("oldest", word))
         distribution = data["distributions"].get(image.family, {})
         if image.release in distribution.get("ended", ()):
@@ -73,5 +70,6 @@ def _moved(word: str, index: int, image: BaseImage, data: Mapping[str, Any]) -> 
     return word
 
 
-def _is_of(version: str, line: str) -> bool:
-    return version == line or version.startswith(f"{line}.")
+def _ended_line(family: Mapping[str, Any], version: str) -> str | None:
+    """The ended line of releases that a version belongs to, None when there is none."""
+    return next((line for line in family.get("ended", ()) if f"{version}.".startswith(f"{line}.")), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -133,8 +134,6 @@ class Model(Struct, frozen=True, dict=True):
 
     def stage_of(self, position: int) -> Stage | None:
         """The stage that the node at an index belongs to, None before the first FROM."""
-        from bisect import bisect_right
-
         behind = bisect_right(self.stages, position, key=lambda stage: stage.position)
         return self.stages[behind - 1] if behind else None
 

@@ -15,6 +15,8 @@ from optimizer.syntax import Instruction
 from optimizer.syntax.words import expand, is_plain
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
+ROOT_USERS = frozenset({"root", "0", "root:root", "0:0", "root:0", "0:root"})
+"""What USER says of root in root's own group."""
 # Source: DefaultPathEnvUnix in BuildKit's util/system/path.go, the PATH of a stage made from scratch.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Build arguments that exist without ARG. Source: "Predefined ARGs" in the Dockerfile reference.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from optimizer.model import Model
 from optimizer.passes.base import Change, Keeps, Pass, Refusal, Rewrites
+from optimizer.passes.text import on_one_line
 from optimizer.syntax import Instruction
 
 
@@ -37,7 +38,7 @@ class DropBlankContinuations(Pass):
         """See ``Pass.changes``."""
         for position in model.file.positions:
             node = model.file.instruction(position)
-            if "\n" not in node.text.rstrip("\r\n"):
+            if on_one_line(node):
                 continue
             new = _without_blanks(node)
             if new != node.text:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from optimizer.model import Model
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
+from optimizer.passes.text import on_one_line
 
 _TARGET = re.compile(r"\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})")
 
@@ -44,7 +45,7 @@ class DropRedundantPlatform(Pass):
             flag = next(each for each in node.flags if each.name == "platform")
             if model.global_state.args.get("TARGETPLATFORM") is not None:
                 yield Refusal("--platform stays: an ARG gives TARGETPLATFORM a value of its own", stage.position)
-            elif len(node.flags) > 1 or "\n" in node.text.rstrip("\r\n"):
+            elif len(node.flags) > 1 or not on_one_line(node):
                 yield Refusal("--platform stays: FROM is broken over lines, or has it twice", stage.position)
             else:
                 start, end = flag.start, flag.end

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optimizer.model import Model
+from optimizer.model.state import ROOT_USERS
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.runs.readable import ReadableRun, readable_runs
 from optimizer.passes.text import quote_names
 from optimizer.syntax.shell import Command, Word
 
-_ROOT = frozenset({"root", "0", "root:root", "0:0", "root:0", "0:root"})
 _HARMLESS = frozenset({"-n", "--non-interactive", "-E", "--preserve-env"})
 # Programs that do the same whatever variables they are given (apart from those that are unsafe to rely on, such as PATH).
 _PLAIN = frozenset({
@@ -57,7 +57,7 @@ class RemoveSudo(Pass):
             if not calls:
                 continue
             state = model.before(run.position)
-            if state.user not in _ROOT:
+            if state.user not in ROOT_USERS:
                 yield Refusal("sudo stays: the user is not root or not known", run.position)
                 continue
             if "umask" in run.text.text:

@@ -62,6 +62,11 @@ def has_inner_comments(node: Instruction) -> bool:
     return any(line.lstrip().startswith("#") for line in node.text.splitlines()[1:])
 
 
+def on_one_line(node: Instruction) -> bool:
+    """Whether an instruction stands on one line, without continuations and heredocs."""
+    return "\n" not in node.text.rstrip("\r\n")
+
+
 def indent_of(node: Instruction) -> str:
     """The blanks in front of an instruction's keyword."""
     return node.text[: len(node.text) - len(node.text.lstrip(" \t"))]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from optimizer.model import Model
 from optimizer.passes.base import Change, Keeps, Pass, Refusal, Rewrites
-from optimizer.passes.text import indent_of
+from optimizer.passes.text import indent_of, on_one_line
 from optimizer.syntax import Instruction
 
 _AS = re.compile(r"\s(as)\s", re.I)
@@ -64,7 +64,7 @@ def _cased(node: Instruction, lower: bool) -> Instruction:
     if node.text[start:end] != node.keyword_text:
         return node
     edits = [(start, end, node.keyword.lower() if lower else node.keyword)]
-    one_line = "\n" not in node.text.rstrip("\r\n")
+    one_line = on_one_line(node)
     found = _AS.search(node.rest.text) if node.keyword == "FROM" and one_line else None
     if found is not None:
         edits.append((node.rest.source(found.start(1)), node.rest.source_end(found.end(1)), "as" if lower else "AS"))

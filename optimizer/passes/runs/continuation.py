@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-from optimizer.passes.text import Style
+from optimizer.passes.text import Style, on_one_line
 from optimizer.syntax import Dockerfile, Instruction
 
 _CONTINUED = re.compile(r"[ \t]*[\\`][ \t]*\r?$")
@@ -39,7 +39,7 @@ def run_style(file: Dockerfile, *nodes: Instruction) -> Style:
 
 def _lines(node: Instruction) -> list[str]:
     """The lines of a RUN without comments and blank ones; empty for one with a heredoc."""
-    if node.heredocs or "\n" not in node.text.rstrip("\r\n"):
+    if node.heredocs or on_one_line(node):
         return []
     return [line for line in node.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 

@@ -12,6 +12,7 @@ from optimizer.ecosystems import unwrapped
 from optimizer.model import Model, Stage, State
 from optimizer.model.folders import working_directory
 from optimizer.model.model import mounts
+from optimizer.model.state import ROOT_USERS
 from optimizer.passes.base import Change, Refusal, Safety
 from optimizer.passes.runs.leaks import leak
 from optimizer.passes.runs.readable import ReadableRun
@@ -21,7 +22,6 @@ from optimizer.syntax import Comment, Instruction
 from optimizer.syntax.nodes import Node
 from optimizer.syntax.shell import Command, Pipeline, Word, parse_script
 
-_ROOT = frozenset({"root", "0", "root:root", "0:0", "root:0", "0:root"})
 _FOLDER = re.compile(r"(?:[\w./@+:,-]|\$\w+|\$\{\w+\})+")
 _VALUE = re.compile(r"[\w./@+:,-]+")
 # Folders that the builder or the kernel puts into every container anew.
@@ -186,7 +186,9 @@ def _folder(model: Model, run: ReadableRun, command: Command, current: _Part) ->
     text = command.words[1].text if len(command.words) == 2 else "~"
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]
-    elif re.match(r"~(?:/|$)", text) and state.user in _ROOT and "HOME" not in {*state.env, *state.args} and run.stage.image is not None:
+    elif (
+        re.match(r"~(?:/|$)", text) and state.user in ROOT_USERS and "HOME" not in {*state.env, *state.args} and run.stage.image is not None
+    ):
         text = "/root" + text[1:]
     value = state.expand(text) if _FOLDER.fullmatch(text) and not text.startswith("-") else None
     if value is None or not _VALUE.fullmatch(value) or ("$" in text and ".." in value.split("/")):
@@ -243,7 +245,7 @@ def _makes(pipeline: Pipeline, path: str, state: State) -> bool:
     if len(pipeline.commands) > 1 or pipeline.negated or not isinstance(only, Command) or only.name != "mkdir":
         return False
     operands = [word for word in only.words[1:] if word.text not in ("-p", "--parents", "-v", "-pv")]
-    if len(operands) != 1 or only.redirects or only.assignments or state.user not in _ROOT:
+    if len(operands) != 1 or only.redirects or only.assignments or state.user not in ROOT_USERS:
         return False
     value = state.path(operands[0].text.strip('"'))
     return value == path and not path.startswith("/var/local")  # whose group is handed on to what is made in it

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from optimizer.ecosystems import Action, read_call, unwrapped
+from optimizer.model.state import ROOT_USERS
 from optimizer.passes.runs.shells import (
     STATEFUL,
     loop_variables,
@@ -19,7 +20,6 @@ from optimizer.passes.runs.shells import (
 from optimizer.syntax.shell import Command, Compound, Script
 
 _ACCOUNTS = frozenset({"usermod", "gpasswd", "groupmod", "groupmems", "addgroup", "adduser", "useradd", "groupadd", "chsh"})
-_ROOT = frozenset({"root", "0", "root:root", "0:0", "root:0", "0:root"})
 # A package of a language by the programs that it replaces; others bring one of their own name.
 _BRINGS = {
     "pip": ("pip", "pip3"),
@@ -109,7 +109,9 @@ def _changes_own_account(one: Script, user: str | None) -> bool:
         words = unwrapped(command)
         if words.program in _ACCOUNTS:
             names = {w.value for w in words.words[1:]}
-            if (user not in _ROOT and user is not None) or (words.program in ("usermod", "chsh", "gpasswd") and names & {"root", None}):
+            if (user not in ROOT_USERS and user is not None) or (
+                words.program in ("usermod", "chsh", "gpasswd") and names & {"root", None}
+            ):
                 return True
     return False
 
