@@ -75,8 +75,8 @@ def python_evidence(
     """Read Python source.
 
     folders_or_files: relative to the context. Of a folder, every .py file below it is read, without those of tests,
-    installed packages and build scripts (setup.py). Of a file, the file and the modules of the context that it imports,
-    in turn. environment: environment variables known to be set, such as those of ENV; others have the default the source
+    installed packages and build scripts (setup.py). Of a file, the file and the modules of the context that it imports or
+    names in texts, in turn. environment: environment variables known to be set, such as those of ENV; others have the default the source
     gives, and without one are unknown.
     """
     from optimizer.context.python_modules import Modules, is_skipped
@@ -106,6 +106,10 @@ def python_evidence(
             reason = "cannot be read as text" if text is None else "is left out, there is too much source to read"
             findings.unknown.add(Unknown("context", path, reason))
             continue
+        if path in follow:
+            local = [found for name in _named_modules(text) for found in _local_files(modules, path, name)]
+            follow.update(local)
+            pending += local
         for name in _read(path, text, modules, findings):
             local = [found for found in _local_files(modules, path, name) if found != path]
             if path in follow:
@@ -141,6 +145,12 @@ def _read(path: str, text: str, modules: Modules, findings: Findings) -> list[st
     except RecursionError:
         findings.unknown.add(Unknown("syntax", path, "is nested too deeply to be read"))
     return module.imports
+
+
+def _named_modules(text: str) -> list[str]:
+    """The modules that a source names in texts, as servers and task queues take them: "package.module:app", "package.module.name"."""
+    named = r"""["']([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:(?=[A-Za-z_])|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+["'])|import_module\(\s*["']([\w.]+)"""
+    return [(dotted or given).rstrip(":\"'") for dotted, given in re.findall(named, text)]
 
 
 def _imports(path: str, tree: ast.Module) -> list[str]:

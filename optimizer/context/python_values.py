@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
 _ADDRESS = re.compile(r"[a-z]\w*(\+\w+)?:///")
+_LOOK_UP = "shutil.which"
 _MANY = 64  # combinations tried at most
 _SAME = {
     "str", "bytes", "os.fspath", "os.fsdecode", "os.fsencode", "tuple", "list", "sorted", "os.path.normcase",
@@ -64,7 +65,8 @@ def evaluate(module: Module, node: cst.CSTNode, scope: Scope, depth: int) -> Val
         case cst.BooleanOperation():
             left = of(node.left)
             if isinstance(node.operator, cst.Or):
-                return (*(value for value in left if value), *(of(node.right) if HOLE in left or not all(left) else ()))
+                unclear = HOLE in left or not all(left) or _looks_up(module, node.left, scope)
+                return (*(value for value in left if value), *(of(node.right) if unclear else ()))
             return (*(value for value in left if not value or value == HOLE), *of(node.right))
         case cst.BinaryOperation():
             return _combine(node.operator, of(node.left), of(node.right))
@@ -76,6 +78,13 @@ def evaluate(module: Module, node: cst.CSTNode, scope: Scope, depth: int) -> Val
         case cst.NamedExpr():
             return of(node.value)
     return UNKNOWN
+
+
+def _looks_up(module: Module, node: cst.BaseExpression, scope: Scope) -> bool:
+    """Whether a value is a program looked up on PATH, which is None where there is none."""
+    import libcst as cst
+
+    return isinstance(node, cst.Call) and module.name_of(node.func, scope) == _LOOK_UP
 
 
 def _product(parts: list[Values]) -> tuple[tuple[Value, ...], ...]:
@@ -219,6 +228,8 @@ def _call(module: Module, node: cst.Call, scope: Scope, depth: int) -> Values:
         default = positional[1] if len(positional) > 1 else ()
         given = setting(module.modules, positional[0][0], depth)
         return default if given == UNKNOWN and default else (*given, *default)
+    if name == _LOOK_UP and positional:
+        return positional[0]
     if name == "importlib.resources.files" and positional:
         packages = [module.modules.find(value) if isinstance(value, str) else None for value in positional[0]]
         return tuple(f"{ROOT}/{posixpath.dirname(file)}" if file else HOLE for file in packages)

@@ -53,7 +53,7 @@ class Pip(Ecosystem):
         action = _VERBS.get(found.verb.value or "", Action.OTHER) if found.verb else Action.OTHER
         if found.verb is not None and found.verb.value == "cache" and any(w.value == "purge" for w in found.operands):
             action = Action.CLEAN
-        names = tuple(w.value or w.text for w in found.operands) + found.values("-e", "--editable")
+        names = tuple(w.value or w.text.strip("\"'") for w in found.operands) + found.values("-e", "--editable")
         manifests = found.values("-r", "--requirement", "-c", "--constraint")
         return Call("pip", action, command, found.verb, names, manifests, found.names, found.complete, words.prefix)
 

@@ -167,10 +167,10 @@ def _enters_folder(step: Step) -> bool:
 
 
 def _works_on_source(step: Step) -> bool:
-    """Whether a step is one of those that projects write behind an install: a script of package.json, a Python program."""
+    """Whether a step is one of those that projects write behind an install: a script of package.json, a Python program, chmod."""
     if step.call is not None:
         return step.call.action is Action.BUILD or (step.call.verb is not None and step.call.verb.value in ("test", "t", "prune"))
-    return re.fullmatch(r"python[\d.]*|npx", step.program or "") is not None and step.plain
+    return re.fullmatch(r"python[\d.]*|npx|chmod|chown", step.program or "") is not None and step.plain
 
 
 def _halves(model: Model, position: int, count: int) -> tuple[Instruction, Instruction]:

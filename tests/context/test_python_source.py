@@ -36,6 +36,7 @@ def texts(places):
         ("os.execvp('nginx', args); os.spawnlp(os.P_WAIT, 'cron', 'cron')", {"nginx", "cron"}),
         ("subprocess.run(['sudo', '-n', 'apachectl'])", {"sudo", "apachectl"}),
         ("subprocess.run(['sh', '-c', 'jq . | less'])", {"sh", "jq", "less"}),
+        ("CMD = shutil.which('magick') or 'convert'\nsubprocess.run([CMD, x])", {"magick", "convert"}),
         ("TOOL = 'a' if x else 'b'\nshutil.which(TOOL)", {"a", "b"}),
         ("import pexpect\npexpect.spawn('ftp host')", {"ftp"}),
         ("from plumbum import local\nfrom plumbum.cmd import ls\nlocal['grep']", {"ls", "grep"}),
@@ -354,6 +355,24 @@ def test_a_file_brings_what_it_imports_and_nothing_else(make_context):
     found = python_evidence(make_context(files), ("app/run.py",))
     assert found.files == ("app/helper.py", "app/run.py", "pkg/__init__.py", "pkg/deep.py", "pkg/more.py")
     assert found.programs == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("source", "brought"),
+    [
+        ("uvicorn.run('pkg.web:app')", {"pkg/__init__.py", "pkg/web.py"}),
+        ("uvicorn.run('pkg.web:create()', factory=True)", {"pkg/__init__.py", "pkg/web.py"}),
+        ("uvicorn.run('tasks:app')", {"tasks.py"}),
+        ("Celery('x', include=['pkg.web'])", {"pkg/__init__.py", "pkg/web.py"}),
+        ("handler = 'pkg.web.Handler'", {"pkg/__init__.py", "pkg/web.py"}),
+        ("importlib.import_module('tasks')", {"tasks.py"}),
+        ("title = 'tasks'", set()),
+        ("link = 'http://other.example:80/x'", set()),
+    ],
+)
+def test_modules_that_are_named_in_texts_are_read_too(make_context, source, brought):
+    files = {"run.py": source, "pkg/__init__.py": "", "pkg/web.py": "open('/data/x', 'w')", "tasks.py": "", "other.py": ""}
+    assert set(python_evidence(make_context(files), ("run.py",)).files) - {"run.py"} == brought
 
 
 def test_tests_build_scripts_and_installed_packages_are_left_out(make_context):

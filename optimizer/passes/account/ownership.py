@@ -18,12 +18,13 @@ from optimizer.passes.account.rights import command_writes, instructions_of, unr
 
 _WRITABLE = ("/tmp", "/var/tmp", "/dev", "/proc")
 _SYSTEM = (
-    "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run", "/sbin", "/sys", "/usr/bin", "/usr/include",
+    "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/usr/bin", "/usr/include",
     "/usr/lib", "/usr/libexec", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share",
-    "/var/cache", "/var/run", "/var/spool",
+    "/var/spool",
 )  # fmt: skip
 _SHARED = frozenset({
-    "/", "/home", "/media", "/mnt", "/opt", "/srv", "/usr", "/usr/local", "/usr/src", "/var", "/var/lib", "/var/log", "/var/www",
+    "/", "/home", "/media", "/mnt", "/opt", "/run", "/srv", "/usr", "/usr/local", "/usr/src", "/var", "/var/cache", "/var/lib", "/var/log",
+    "/var/run", "/var/www",
 })  # fmt: skip
 """Folders in which every program may have one of its own, and which belong to none."""
 _FILE, _FOLDER = "file", "folder"

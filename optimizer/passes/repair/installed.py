@@ -175,10 +175,11 @@ def _place(model: Model, builder: Stage, position: int, call: Call) -> tuple[Kin
     if "--user" in call.options:
         return Kind.USER, USER_BASE
     program = call.command.words[0].value or ""
+    program = state.path(program) or "" if "/" in program else program
     for folder in environments(model, builder, position):
         if program.startswith(f"{folder}/bin/") or f"{folder}/bin" in search_path(model, builder, position):
             return Kind.ENVIRONMENT, folder
-    return (Kind.SYSTEM, "/usr/local") if not program.startswith("/") or program.startswith("/usr/") else (Kind.SYSTEM, "")
+    return (Kind.SYSTEM, "/usr/local" if program.startswith("/usr/") or (program and "/" not in program) else "")
 
 
 _OPTIONS = {"target": ("-t", "--target"), "prefix": ("--prefix",)}

@@ -225,7 +225,7 @@ def _run_programs(model: Model, plan: Plan, application: Application, local: set
                 )
                 continue
             file = target.removeprefix("./")
-            if file.endswith(".py") and model.context.exists(file):
+            if posixpath.basename(file) != "setup.py" and file.endswith(".py") and model.context.exists(file):
                 evidence = python_evidence(model.context, [file])
                 if not [u for u in evidence.unknown if u.about in ("program", "syntax", "context")]:
                     found |= set(evidence.programs)

@@ -181,9 +181,11 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
         assert step.call is not None
         plan.system.take(model, position, step.call)
     if venv is not None:
-        if plan.venv is not None or not venv.startswith("/"):
+        moved = not venv.startswith("/") and any(step.program == "cd" for step in steps)
+        place = model.before(position).path(venv)
+        if plan.venv is not None or place is None or moved:
             raise Refused("the place of its virtual environment is not clear", position)
-        plan.venv = venv
+        plan.venv = place
     if pip or venv or tools or managed:
         plan.build.append(position)
     if tools or managed:
@@ -288,13 +290,14 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
         if call.options & {"--user", "--target", "-t", "--prefix", "--root"} or call.prefix:
             raise Refused("pip installs to a place of its own", position)
         program = call.command.words[0].text
-        if program.startswith("/") and (plan.venv is None or not program.startswith(f"{plan.venv}/bin/")):
+        by_path = "/" in program
+        if by_path and (plan.venv is None or not (state.path(program) or "").startswith(f"{plan.venv}/bin/")):
             raise Refused("pip is called by its path", position)
         if any(name in state.env or name in state.args for name in _ELSEWHERE):
             raise Refused("a variable leads pip to a place of its own", position)
         stage = model.stage_of(position)
         on_path = stage is not None and f"{plan.venv}/bin" in search_path(model, stage, position)
-        if plan.venv is not None and not program.startswith("/") and not on_path:
+        if plan.venv is not None and not by_path and not on_path:
             raise Refused("packages are installed beside the virtual environment", position)
         if call.action is Action.INSTALL:
             plan.requirements += [Requirement(project_name(p)) for p in call.packages if not p.startswith(("$", "."))]
