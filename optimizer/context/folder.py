@@ -152,6 +152,12 @@ class BuildContext(Struct, frozen=True, dict=True):
         mode = self._mode(_inside(path))
         return mode is not None and stat.S_ISDIR(mode) and self.exists(path)
 
+    def permissions(self, path: str) -> int | None:
+        """The permission bits of a regular file that reaches the builder, None of anything else."""
+        path = _inside(path)
+        mode = self._mode(path)
+        return stat.S_IMODE(mode) if mode is not None and stat.S_ISREG(mode) and self.exists(path) else None
+
     def _mode(self, path: str) -> int | None:
         """The mode of a path that has no link among its folders and is not above the root, looked at once."""
         if path not in self._modes:

@@ -6,6 +6,8 @@ from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, 
 from optimizer.passes.clean_package_caches import CleanPackageCaches
 from optimizer.passes.complete_dockerignore import CompleteDockerignore
 from optimizer.passes.copy_instead_of_add import CopyInsteadOfAdd
+from optimizer.passes.copy_with_mode import CopyWithMode
+from optimizer.passes.copy_with_owner import CopyWithOwner
 from optimizer.passes.drop_apt_clean import DropAptClean
 from optimizer.passes.drop_blank_continuations import DropBlankContinuations
 from optimizer.passes.drop_overridden_commands import DropOverriddenCommands
@@ -61,6 +63,8 @@ PASSES: tuple[Pass, ...] = (
     StartProgram(),  # before splitting, which leaves a package manager behind where nothing starts it
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
     OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
+    CopyWithOwner(),  # behind splitting, which takes installs out of the folder that is given away
+    CopyWithMode(),  # behind splitting, which may leave the chmod to a build stage; before merging, which joins it with other steps
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer
     UpdateBeforeInstall(),  # behind merging, which leaves apart what it cannot join; before cleaning, which then removes the lists
     MountPackageCaches(),  # behind merging, which joins only what has the same mounts; before cleaning, which passes over them

@@ -33,6 +33,7 @@ _HARMLESS = frozenset({
     "update-ca-certificates", "locale-gen", "sleep", "date",
 })  # fmt: skip
 """Commands that change no owner of a folder and need none."""
+_LEAVES_FILES = frozenset({"curl", "wget", "sed"})  # of those: where their options or their folder say
 _FILES = frozenset({"test", "[", "ls", "rm", "rmdir", "mkdir", "mv", "cp", "ln", "chmod", "chown", "chgrp", "touch", "strip", "truncate"})
 _OF_THE_IMAGE = ("/usr", "/var", "/etc", "/home", "/root", "/lib", "/bin", "/sbin")
 _DEPTH = 8  # of stages that copy from stages
@@ -56,7 +57,7 @@ def gap_above_source(model: Model, stage: Stage) -> Gap | None:
     Accounts take numbers in the order in which they are made, so the new one comes behind all others. A COPY into
     ``/etc`` or onto the root folder may bring a list of accounts. One that takes a tool from another image brings no source.
     """
-    makers = [p for p in stage.positions if _may_make_accounts(model, p)]
+    makers = [p for p in stage.positions if may_make_accounts(model, p)]
     floor = makers[-1] if makers else stage.position
     copy = next((p for p in stage.positions if p > floor and _brings_source(model, p)), None)
     return Gap(floor, copy) if copy is not None else None
@@ -69,7 +70,8 @@ def _brings_source(model: Model, position: int) -> bool:
     return node.keyword in ("COPY", "ADD") and (name is None or model.find_stage(name) is not None)
 
 
-def _may_make_accounts(model: Model, position: int) -> bool:
+def may_make_accounts(model: Model, position: int) -> bool:
+    """Whether an instruction may make or change accounts, or is none that can be read."""
     node = model.file.instruction(position)
     if node.keyword in ("COPY", "ADD"):
         found = placements(model, position)
@@ -146,13 +148,13 @@ def _copy_keeps(model: Model, node: Instruction, placement: Placement, path: str
     if (node.keyword == "ADD" and placement.source is None) or any(flag.name == "link" for flag in node.flags):
         return False  # an archive may hold the folder itself; a linked layer brings folders of its own
     if deep:
-        return _does_not_bring(model, placement, path)
+        return does_not_bring(model, placement, path)
     if target == path:
         return placement.folder is True or (exists and placement.source is not None)
-    return within(target, path) or _does_not_bring(model, placement, path)
+    return within(target, path) or does_not_bring(model, placement, path)
 
 
-def _does_not_bring(model: Model, placement: Placement, path: str, depth: int = 0) -> bool:
+def does_not_bring(model: Model, placement: Placement, path: str, depth: int = 0) -> bool:
     """Whether a source that is copied to a folder around a path is sure not to hold that path."""
     if placement.source is None or placement.foreign or placement.folder is False or not within(path, placement.target):
         return False
@@ -185,7 +187,7 @@ def _never_made(model: Model, stage: Stage, path: str, depth: int) -> bool:
             for placement in found:
                 if within(placement.target, path):
                     return False
-                if within(path, placement.target) and placement.folder is not False and not _does_not_bring(model, placement, path, depth):
+                if within(path, placement.target) and placement.folder is not False and not does_not_bring(model, placement, path, depth):
                     return False
     return True
 
@@ -214,12 +216,13 @@ def run_keeps(model: Model, position: int, path: str, application: Application |
             state = replace(state, workdir=state.path(folder))
             if state.workdir is None or (within(state.workdir, path) and state.workdir != model.before(position).workdir):
                 return False  # whether it can be entered may depend on when it is made
-        elif not _command_keeps(state, command, path, application, deep=deep):
+        elif not command_keeps(state, command, path, application, deep=deep):
             return False
     return True
 
 
-def _command_keeps(state: State, command: Command, path: str, application: Application | None, *, deep: bool) -> bool:
+def command_keeps(state: State, command: Command, path: str, application: Application | None, *, deep: bool) -> bool:
+    """Whether one command of a RUN leaves a folder's owner as it is, as ``run_keeps`` asks of them all. state: that before it."""
     words = [word.value or word.text for word in command.words]
     if not words:
         return True
@@ -233,12 +236,22 @@ def _command_keeps(state: State, command: Command, path: str, application: Appli
     if call is not None and call.action in (Action.INSTALL, Action.CLEAN):
         # npm runs the scripts of root as the owner of the folder, and git, asked for a version, refuses a stranger's.
         local = any(w in (".", "-e", "--editable") or w.startswith((".[", "./", "git+", "file:")) for w in words[1:])
+        if deep and (_names(words, path) or (call.ecosystem != "pip" and (here or within(path, state.workdir or "/")))):
+            return False
         return not here or (call.ecosystem not in ("npm",) and not local)
     if "manage.py" in [posixpath.basename(word) for word in words]:
         return application is not None and _manage_keeps(application, words, path, deep=deep)
     if words[:3] == ["python", "-m", "venv"] or command.name in _FILES:
         return not any(_reaches(state, word.value, path, glob=word.glob, deep=deep) for word in command.words[1:])
+    if deep and (command.name in _LEAVES_FILES or words[1:3] == ["-m", "compileall"]):
+        return not here and not within(path, state.workdir or "/") and not _names(words, path)
     return command.name in _HARMLESS or words[1:3] == ["-m", "compileall"]
+
+
+def _names(words: list[str], path: str) -> bool:
+    """Whether a word, or what stands behind an equals sign in it, names a path or something in it, as ``--target=/app/lib`` does."""
+    named = [posixpath.normpath(text) for word in words for text in (word, word.partition("=")[2]) if text.startswith("/")]
+    return any(within(name, path) or within(path, name) for name in named)
 
 
 def _manage_keeps(application: Application, words: list[str], path: str, *, deep: bool) -> bool:

@@ -1,0 +1,1 @@
+"""Files that a RUN gives other owners or modes once they are copied, as COPY instructions that do."""
