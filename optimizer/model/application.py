@@ -13,7 +13,8 @@ from msgspec import Struct
 from optimizer.context.django import DjangoSettings, django_settings
 from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import PackageJson, package_json
-from optimizer.context.javascript_source import SOURCES, javascript_evidence
+from optimizer.context.javascript_source import SOURCES as SCRIPTS
+from optimizer.context.javascript_source import javascript_evidence
 from optimizer.context.native import native_sources
 from optimizer.context.nextjs import is_standalone_server, routes
 from optimizer.context.places import Place, Unknown
@@ -22,7 +23,7 @@ from optimizer.context.requirements import RequirementFiles, requirement_files
 from optimizer.context.workspaces import workspace_around
 from optimizer.knowledge.go_modules import go_needs
 from optimizer.model.built import source_of
-from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program, jvm_program
+from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program
 from optimizer.model.effects import (
     FOLDER_VARIABLES,
     ROOT_MODULES,
@@ -37,6 +38,7 @@ from optimizer.model.effects import (
 from optimizer.model.launch import LANGUAGES, PYTHON, PYTHON_SERVERS
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
+from optimizer.model.sources import SOURCES, source_use
 from optimizer.model.start import Start, healthcheck_of, start_of
 
 _STORE = re.compile(r"""["']((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|pid))["']""")
@@ -136,9 +138,9 @@ class _Gatherer:
         if self.start.language == "python":
             self._python([e for e in entries if e.endswith(".py")])
         elif self.start.language == "node":
-            self._node([e for e in entries if e.endswith(SOURCES) or self._script_of_node(e)])
-        elif self.start.language == "java":
-            self._java()
+            self._node([e for e in entries if e.endswith(SCRIPTS) or self._script_of_node(e)])
+        elif self.start.language in SOURCES:
+            self._source(self.start.language)
         elif self.start.language not in ("go", "c"):
             language = self.start.language
             what = f"is in {language}, whose source is not read" if language else "is not known"
@@ -229,7 +231,7 @@ class _Gatherer:
         self.package = package_json(self.context, posixpath.dirname(manifest or "package.json") or ".")
         servers = {name for command in self.start.commands if (name := site_server(command.name or "", command.words[1:])) is not None}
         top = posixpath.dirname(manifest or "")
-        configuration = [f for ending in SOURCES if self.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
+        configuration = [f for ending in SCRIPTS if self.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
         if "vite" in servers and configuration:
             entries += configuration
             bundled = posixpath.join(folder, "node_modules/.vite-temp")  # what vite makes of its configuration before it reads it
@@ -330,26 +332,11 @@ class _Gatherer:
         elif others:
             self.unknown.add(Unknown("program", "", f"what {others[0]} does is not known"))
 
-    def _java(self) -> None:
-        from optimizer.context.jvm_source import jvm_evidence  # not for other languages
-        from optimizer.model.java_command import java_command
-
-        for command in self.start.commands:
-            if command.name != "java":
-                continue
-            given = java_command(command)
-            self.unknown |= {Unknown("write", command.source, f"java writes files for {option}") for option in given.writing}
-            program = jvm_program(self.model, self.stage, given.paths, given.main) if given.paths else None
-            if program is None or program.unknown is not None:
-                what = program.unknown if program is not None else None
-                self.unknown.add(
-                    Unknown("program", "", what or f"what {given.paths[0] if given.paths else 'java'} is compiled from is not known")
-                )
-                continue
-            found = jvm_evidence(self.context, program.sources)
-            self._take(program.sources, (), found.programs, (), found.unknown)
-            self._uses(found.written, found.read, [], program.sources)
-            self.root += found.root
+    def _source(self, language: str) -> None:
+        found = source_use(language, self.model, self.stage, self.start, self.environment)
+        self._take(found.files, found.modules, found.programs, found.ports, found.unknown)
+        self._uses(found.written, found.read, [], found.files)
+        self.root += found.root
 
     def _take(
         self, files: Iterable[str], modules: Iterable[str], programs: Iterable[str], ports: Iterable[int], unknown: Iterable[Unknown]

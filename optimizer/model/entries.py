@@ -139,5 +139,7 @@ def compiled_language(model: Model, stage: Stage) -> list[str]:
                 return ["go"]
             if command.name == "cargo" and command.argv[1:2] in (("build",), ("install",)):
                 return ["rust"]
+            if command.name == "dotnet" and command.argv[1:2] == ("publish",):
+                return ["dotnet"]
         current = model.stages[current.base] if current.base is not None else None
     return []

@@ -30,11 +30,20 @@ _LEFTOVERS = (
     ("**/*.swp", re.compile(r".*\.swp$")),
     (".nyc_output", re.compile(r"\.nyc_output/")),
 )
-_READS_GIT = re.compile(r"\bgit\b|setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|buildvcs|dunamai|vcs\.revision|git-commit-id|GitVersion")
+# What package managers and compilers write beside a manifest: the ecosystem, names or endings of the manifest, folders, program.
+_WRITTEN = (
+    ("dotnet", (".csproj", ".fsproj", ".vbproj"), ("bin", "obj"), "dotnet"),
+    ("composer", ("composer.json",), ("vendor",), "composer"),
+    ("bundler", ("Gemfile", "gems.rb"), ("vendor/bundle",), "bundle"),
+)
+_READS_GIT = re.compile(
+    r"\bgit\b|setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|buildvcs|dunamai|vcs\.revision|git-commit-id|GitVersion|MinVer|GitInfo"
+)
 _DOCKERFILE = re.compile(r"((Dockerfile|Containerfile)(\..+)?|.+\.(Dockerfile|Containerfile))$", re.I)
 _VERSION_FILES = frozenset({
     "pyproject.toml", "setup.py", "setup.cfg", "package.json", "pom.xml", "build.gradle", "Makefile", "Cargo.toml", "build.rs",
 })  # fmt: skip
+_PROJECT_FILES = (".gemspec", ".csproj", ".fsproj", ".vbproj", ".props", ".targets")
 _COMMANDS = frozenset({"RUN", "ONBUILD", "CMD", "ENTRYPOINT"})
 
 
@@ -43,8 +52,8 @@ class CompleteDockerignore(Pass):
 
     What it does
         Adds patterns to the ignore file of the build context, or makes one, for what the folder holds besides the project:
-        ``.git``, virtual environments, ``node_modules``, bytecode, and the folders of editors and test tools. Only what is
-        there is added.
+        ``.git``, virtual environments, ``node_modules``, Composer's ``vendor``, gems, ``bin`` and ``obj`` of .NET, bytecode, and the
+        folders of editors and test tools. Only what is there is added.
 
     Why
         What ``COPY . .`` brings ships with the image and is sent to the builder every time; a change in it
@@ -104,6 +113,7 @@ class _Leftover(Struct, frozen=True):
     path: str
     expression: re.Pattern[str]
     installs_python: bool = False
+    program: str = ""
 
     def matches(self, file: str) -> bool:
         return self.expression.match(file) is not None
@@ -118,6 +128,8 @@ def _needs(dockerfile: str, leftover: _Leftover) -> bool:
         return not re.search(r"\b(npm|yarn|pnpm|bun)\b", dockerfile)
     if name == ".git":
         return _READS_GIT.search(dockerfile) is not None
+    if leftover.program:
+        return leftover.program not in dockerfile
     return leftover.installs_python and not re.search(r"\b(pip3?|poetry|uv|pipenv)\b", dockerfile)
 
 
@@ -128,13 +140,14 @@ def _is_broad(model: Model, position: int) -> bool:
 
 def _leftovers(model: Model, context: BuildContext) -> Iterator[_Leftover]:
     files = context.files()
-    installed = {
-        call.ecosystem
+    calls = [
+        call
         for p in model.file.positions
         if (script := model.file.instruction(p).script) is not None and model.file.instruction(p).keyword == "RUN"
         for c in script.commands
-        if (call := read_call(c)) is not None and call.action is Action.INSTALL
-    }
+        if (call := read_call(c)) is not None
+    ]
+    installed = {call.ecosystem for call in calls if call.action is Action.INSTALL}
     if any(f.startswith(".git/") for f in files) and not _reads_git(model, context):
         yield _Leftover(".git", ".git", re.compile(r"\.git/"))
     modules = next((f for f in files if re.match(r"(.*/)?node_modules/", f)), None)
@@ -145,6 +158,10 @@ def _leftovers(model: Model, context: BuildContext) -> Iterator[_Leftover]:
             folder = posixpath.dirname(marker)
             if folder and "/" not in folder:
                 yield _Leftover(folder, folder, re.compile(re.escape(folder) + "/"), installs_python=True)
+    fetched = {c.ecosystem for c in calls if c.action is Action.INSTALL or (c.action is Action.BUILD and "--no-restore" not in c.options)}
+    for ecosystem, manifests, folders, program in _WRITTEN:
+        if ecosystem in fetched:
+            yield from _written(files, manifests, folders, program)
     for pattern, expression in _LEFTOVERS:
         shown = next((f for f in files if expression.match(f)), None)
         if shown is not None:
@@ -153,11 +170,26 @@ def _leftovers(model: Model, context: BuildContext) -> Iterator[_Leftover]:
             yield _Leftover(pattern, shown[: at + len(name)] if at >= 0 else shown, expression)
 
 
+def _written(files: tuple[str, ...], manifests: tuple[str, ...], folders: tuple[str, ...], program: str) -> Iterator[_Leftover]:
+    """The folders that lie beside a manifest: by a pattern for all of them, where no other folder has their name."""
+    endings = tuple(m for m in manifests if m.startswith("."))
+    places = {posixpath.dirname(f) for f in files if posixpath.basename(f) in manifests or (endings and f.endswith(endings))}
+    for name in folders:
+        held = {f[: found.end() - 1] for f in files if (found := re.match(rf"(.*/)?{name}/", f)) is not None}
+        beside = sorted(posixpath.join(place, name) for place in places)
+        written = [path for path in beside if any(path == other for other in held)]
+        if written and len(written) > 1 and held <= set(beside):
+            yield _Leftover(f"**/{name}", written[0], re.compile(rf"(.*/)?{name}/"), program=program)
+        else:
+            for path in written:
+                yield _Leftover(path, path, re.compile(re.escape(path) + "/"), program=program)
+
+
 def _reads_git(model: Model, context: BuildContext) -> bool:
     runs = (model.file.instruction(p) for p in model.file.positions)
     if any(_READS_GIT.search(node.text.replace(".gitignore", "")) for node in runs if node.keyword in _COMMANDS):
         return True
-    return any(_READS_GIT.search(context.read_text(f) or "") for f in context.files() if f in _VERSION_FILES)
+    return any(_READS_GIT.search(context.read_text(f) or "") for f in context.files() if f in _VERSION_FILES or f.endswith(_PROJECT_FILES))
 
 
 def _named(model: Model, path: str) -> bool:

@@ -93,6 +93,11 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
             from optimizer.passes.split.rust import split_rust
 
             return (split_rust,)
+        case "dotnet-sdk":
+            from optimizer.passes.split.dotnet import split_dotnet
+            from optimizer.passes.split.dotnet_runtime import dotnet_runtime
+
+            return (dotnet_runtime, split_dotnet)
     return ()
 
 
@@ -111,7 +116,8 @@ class SplitStages(Pass):
         well, or the server of its own that Next.js makes. Go: copies the program onto a distroless image, static where no
         source needs C. C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same
         Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
-        Rust: copies the program onto a distroless or slim image. A runtime stage that only copies from build stages is put on
+        Rust: copies the program onto a distroless or slim image. .NET: copies what ``dotnet publish`` writes onto the runtime of
+        the same version, ASP.NET's where the project asks for it. A runtime stage that only copies from build stages is put on
         the slim image, or on the one that its program would get by a split.
 
     Why

@@ -6,10 +6,10 @@ import posixpath
 import re
 
 from optimizer.context.folder import BuildContext
+from optimizer.context.xml import named, parse
 from optimizer.ecosystems import Call, unwrapped
 from optimizer.ecosystems.dotnet import arguments_of
 from optimizer.model.installs.needs import NOTHING, Needs, around, existing, overwritten, refused, within
-from optimizer.model.installs.xml import named, parse
 
 _PROJECT = re.compile(r"\.(cs|fs|vb)proj$", re.I)
 _SOLUTION = re.compile(r"\.slnx?$", re.I)

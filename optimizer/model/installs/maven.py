@@ -6,10 +6,10 @@ import posixpath
 from xml.etree.ElementTree import Element
 
 from optimizer.context.folder import BuildContext
+from optimizer.context.xml import children, named, parse, text_of
 from optimizer.ecosystems import Call, unwrapped
 from optimizer.ecosystems.maven import FETCHING, arguments_of
 from optimizer.model.installs.needs import Needs, existing, refused, within
-from optimizer.model.installs.xml import children, named, parse, text_of
 
 
 def needs(context: BuildContext, folder: str, call: Call) -> Needs:

@@ -43,7 +43,7 @@ _HARMLESS = frozenset({
     "time", "setsid", "cross-env", "python", "node", "nodejs", "gunicorn", "uvicorn", "hypercorn", "daphne", "waitress-serve",
     "granian", "celery", "flask", "quart", "uwsgi", "fastapi", "streamlit", "alembic", "pm2-runtime", "tsx", "ts-node", "next", "serve",
     "http-server", "ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "dotenv", "ping", "curl", "wget", "printenv",
-    "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "pidof", "pgrep", "ps",
+    "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "dotnet", "pidof", "pgrep", "ps",
 })  # fmt: skip
 _MIGRATIONS = frozenset({
     ("prisma", "migrate"), ("knex", "migrate:latest"), ("sequelize", "db:migrate"), ("sequelize-cli", "db:migrate"),

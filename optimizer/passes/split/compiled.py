@@ -204,6 +204,8 @@ def _workdir(model: Model, stage: Stage, split: Split) -> list[Node]:
     if not written and not split.workdir:
         return []
     following = [p for p in stage.positions if p > split.last]
+    if _names_workdir(file, following):
+        return []
     folder = (model.before(following[0]) if following else model.behind(stage)).workdir
     if folder is None:
         raise Refused("the working directory is not known", written[-1] if written else stage.position)
@@ -213,6 +215,12 @@ def _workdir(model: Model, stage: Stage, split: Split) -> list[Node]:
     if node is not None and node.value.startswith("/") and "$" not in node.value:
         return [node]
     return [line(model, stage, "WORKDIR", folder)]
+
+
+def _names_workdir(file: Dockerfile, following: list[int]) -> bool:
+    """Whether the first of some instructions that is not about the container's start is a WORKDIR with a whole path."""
+    nodes = [file.instruction(p) for p in following if file.instruction(p).keyword not in METADATA]
+    return bool(nodes) and nodes[0].keyword == "WORKDIR" and nodes[0].value.startswith("/")
 
 
 def _user(model: Model, stage: Stage, split: Split) -> list[Node]:

@@ -43,13 +43,7 @@ def compiled_runtime(model: Model, stage: Stage) -> Change | None:
         Refused: There is something to gain, and evidence does not reach.
     """
     start = start_of(model, stage)
-    if (
-        model.context is None
-        or start is None
-        or stage.image is None
-        or not model.dependencies[stage.index]
-        or not _only_files(model, stage)
-    ):
+    if model.context is None or start is None or stage.image is None or not model.dependencies[stage.index] or not only_files(model, stage):
         return None
     entries = [path for path in start.entries if path.startswith("/")]
     programs = [found for path in entries if (found := compiled_program(model, stage, path)) is not None]
@@ -77,7 +71,7 @@ def java_runtime(model: Model, stage: Stage) -> Change | None:
     command = model.last(stage, "ENTRYPOINT") or model.last(stage, "CMD")
     if image is None or context is None or command is None or image.variant in ("jre", "headless", "headful"):
         return None
-    if not model.dependencies[stage.index] or not _only_files(model, stage):
+    if not model.dependencies[stage.index] or not only_files(model, stage):
         return None
     java = java_start(model, stage, command)
     found = jdk_code(source_evidence(context, JVM_SOURCES))
@@ -93,7 +87,7 @@ def java_runtime(model: Model, stage: Stage) -> Change | None:
     return Change(f"run on {reference}", file, (stage.position,), evidence)
 
 
-def _only_files(model: Model, stage: Stage) -> bool:
+def only_files(model: Model, stage: Stage) -> bool:
     """Whether every RUN of a stage does nothing but make and change files and accounts."""
     for position in stage.positions:
         node = model.file.instruction(position)
