@@ -43,6 +43,14 @@ class DjangoSettings(Struct, frozen=True):
     unknown: tuple[Unknown, ...] = ()
 
 
+def project_folder(context: BuildContext, settings: DjangoSettings) -> str:
+    """The folder that a Django project's packages lie in, relative to the context: the one around the package of its settings."""
+    folder = posixpath.dirname(posixpath.dirname(settings.file))
+    while folder and context.exists(f"{folder}/__init__.py"):
+        folder = posixpath.dirname(folder)
+    return folder or "."
+
+
 def django_settings(context: BuildContext, *, environment: Mapping[str, str] | None = None) -> DjangoSettings | None:
     """Read the settings that manage.py, wsgi.py or asgi.py name; None when there is no such project.
 

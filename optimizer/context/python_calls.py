@@ -293,7 +293,7 @@ def _method(call: _Call, receiver: cst.BaseExpression, method: str) -> None:
             call.write((*known, *(call.argument(0, "target") or ())))
     elif method in _EXPORTS and call.arguments:
         call.write(call.argument(0, "path_or_buf") or ())
-    elif method == "save":
+    elif method == "save" and not (call.module.name_of(receiver, call.scope) or "").startswith("django."):  # a storage has its own root
         # Models, forms and tensors have a `save` too: only an argument that is a path says that this is a file.
         values = call.argument(0, "dst") or ()
         call.write(tuple(v for v in values if isinstance(v, str) and resolve(v) and not v.startswith(TEMPORARY)))

@@ -35,9 +35,40 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.partition("[")[0].strip()).lower()
 
 
-def python_package(name: str) -> PythonPackage | None:
-    """What is known of the package `name`, in any spelling; `None` if nothing."""
-    return _packages().get(normalised(name))
+def python_package(name: str, extras: Iterable[str] = ()) -> PythonPackage | None:
+    """What is known of the package `name`, in any spelling, with some extras; `None` if nothing."""
+    known = _packages()
+    return next((known[key] for extra in extras if (key := f"{normalised(name)}[{extra}]") in known), known.get(normalised(name)))
+
+
+@cache
+def headers() -> frozenset[str]:
+    """The Debian packages, by name, that some package is known to be compiled against or to need."""
+    return frozenset(
+        p for each in _packages().values() for p in (*each.build_packages, *(each.runtime_packages or ())) if p.endswith("-dev")
+    )
+
+
+def distributions(module: str) -> tuple[str, ...]:
+    """The packages that bring a module of another name than their own; none where that is not recorded."""
+    return _modules().get(module, ())
+
+
+@cache
+def _modules() -> dict[str, tuple[str, ...]]:
+    rows = (line.split("|") for line in read_text("python_modules.txt").splitlines() if line and not line.startswith("#"))
+    return {module: tuple(names.split()) for module, names in rows}
+
+
+def first_wheel(name: str, python: str) -> str | None:
+    """The first version of a package with a wheel for a minor version of Python; `None` where that is not recorded."""
+    return _wheels().get((normalised(name), python))
+
+
+@cache
+def _wheels() -> dict[tuple[str, str], str]:
+    rows = (line.split("|") for line in read_text("python_wheels.txt").splitlines() if line and not line.startswith("#"))
+    return {(name, python): version for name, python, version in rows}
 
 
 def packages_of_script(script: str) -> tuple[str, ...]:

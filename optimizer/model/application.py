@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from optimizer.context.django import DjangoSettings, django_settings
+from optimizer.context.django import DjangoSettings, django_settings, project_folder
 from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import PackageJson, package_json
 from optimizer.context.javascript_source import SOURCES as SCRIPTS
@@ -182,7 +182,7 @@ class _Gatherer:
         evidence_of: list[str] = list(entries)
         settings = django_settings(self.context, environment=self.environment)
         if settings is not None:
-            folder = posixpath.dirname(posixpath.dirname(settings.file)) or "."
+            folder = project_folder(self.context, settings)
             inside = [e for e in entries if folder == "." or e.startswith(f"{folder}/")]
             if inside:
                 self.django = settings

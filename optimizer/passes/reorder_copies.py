@@ -32,7 +32,7 @@ class ReorderCopies(Pass):
         Where an install reads a manifest out of the source (``requirements.txt``, ``package.json`` and their like),
         a COPY of just those files is put in front of it. A RUN that installs and then works on the source
         (``npm ci && npm run build``) is divided, and the source copied in between. Poetry and uv are told to leave out
-        the project itself where the program runs from its source.
+        the project itself where the program runs from its source; elsewhere they install what it depends on first.
 
     Why
         A changed file invalidates the cache of the COPY that brings it and of everything below. With the source copied
@@ -81,11 +81,12 @@ class ReorderCopies(Pass):
 
 
 def _dependencies_only(model: Model) -> Iterator[Change]:
-    texts = [model.file.instruction(p).value for p in model.final.positions if model.file.instruction(p).keyword == "RUN"]
-    if model.context is not None and any("poetry" in text or "uv sync" in text for text in texts):
+    text = model.file.text
+    if model.context is not None and ("poetry" in text or "uv sync" in text):
         from optimizer.passes.reorder.dependencies_only import dependencies_only  # seldom needed
 
-        yield from dependencies_only(model, model.final)
+        for stage in model.stages:
+            yield from dependencies_only(model, stage)
 
 
 class _Walk(Struct):

@@ -1,4 +1,4 @@
-"""Poetry and uv installs that need not install the project itself, since the program runs from its source."""
+"""Poetry and uv installs of a project's dependencies apart from the project, whose sources change with every edit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from optimizer.model.application import Application, application_of
 from optimizer.model.copies import stage_copies
 from optimizer.model.installs.needs import read_toml, table
 from optimizer.model.paths import image_path
+from optimizer.model.reads import CannotTell, reads
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_managers import project_folder
 from optimizer.passes.split.steps import FILE_COMMANDS
+from optimizer.passes.text import instruction_like
+from optimizer.syntax import Dockerfile, Instruction
 
 _OPTIONS = {"poetry": ("--no-root", ("install", "sync")), "uv": ("--no-install-project", ("sync",))}
 _METADATA = re.compile(r"importlib[._]metadata|pkg_resources|\bfrom importlib import metadata")
@@ -24,7 +27,8 @@ _HARMLESS = FILE_COMMANDS | {"python", "python3", "apt-get", "apt", "cd", "set",
 def dependencies_only(model: Model, stage: Stage) -> Iterator[Change]:
     """Tell Poetry or uv to leave out the project, where its source is what runs and nothing asks for its installation.
 
-    An install that reads the manifests alone can stand above the source.
+    Where something does, the project is installed by a RUN of its own behind that. An install that reads the manifests alone can
+    stand above the source.
     """
     for position in stage.positions:
         node = model.file.instruction(position)
@@ -38,14 +42,38 @@ def dependencies_only(model: Model, stage: Stage) -> Iterator[Change]:
                 continue
             if not _installs_project(model, stage, position, call):
                 continue
-            application = application_of(model, stage)
-            if application is None or not runs_in_place(model, stage, application):
-                continue
+            application = application_of(model, stage) if stage is model.final else None
             end = text.source_end(call.verb.end)
-            file = model.file.replaced(position, position + 1, [node.edited((end, end, f" {option}"))])
+            alone = node.edited((end, end, f" {option}"))
+            file = model.file.replaced(position, position + 1, [alone])
+            if application is None or not runs_in_place(model, stage, application):
+                changed = _in_two_steps(model, stage, position, call, alone)
+                if changed is not None:
+                    why = (f"{option} leaves out the project, which alone is left to the second install",)
+                    yield Change("install what the project depends on before the project", changed, (position,), why)
+                continue
             entries = ", ".join(application.start.entries)
             evidence = (f"the container starts {entries} from the copied source", "nothing asks for the installed project or its commands")
             yield Change(f"install what the project depends on, not the project ({option})", file, (position,), evidence)
+
+
+def _in_two_steps(model: Model, stage: Stage, position: int, call: Call, alone: Instruction) -> Dockerfile | None:
+    """The file with an install of the dependencies in front of that of the project; None where the first reads more than manifests."""
+    node = model.file.instruction(position)
+    script = node.script
+    ends = script is not None and script.chain is not None and script.commands[-1] == call.command
+    earlier = "\n".join(model.file.instruction(p).value for p in stage.positions if p < position)
+    if not ends or script is None or any(option in earlier for option, _ in _OPTIONS.values()):
+        return None
+    first = call.command.words[0]
+    second = instruction_like(model.file, node, "RUN", script.text[first.start : call.command.end])
+    file = model.file.replaced(position, position + 1, [alone, second])
+    copies = [copy for copy in stage_copies(model, stage) if copy.position < position]
+    try:
+        reads(Model(file, model.context, model.target, model.runtime), position, copies)
+    except CannotTell:
+        return None
+    return file
 
 
 def _installs_project(model: Model, stage: Stage, position: int, call: Call) -> bool:

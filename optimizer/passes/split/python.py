@@ -5,11 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 
+from msgspec.structs import replace
+
 from optimizer.context.python_source import python_evidence
 from optimizer.ecosystems import Call
 from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.python_packages import packages_of_script, python_package, resolve
+from optimizer.knowledge.pythons import python_version
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
@@ -20,6 +23,7 @@ from optimizer.passes.base import Change
 from optimizer.passes.split.python_copies import sort_copies
 from optimizer.passes.split.python_debian import FAMILIES, check_packages, for_running, installs_python, with_environments
 from optimizer.passes.split.python_distroless import PACKAGES, REFERENCE, VERSION, Bare, bare_runtime
+from optimizer.passes.split.python_headers import unused_headers
 from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
 from optimizer.passes.split.python_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
@@ -173,7 +177,8 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
     installed = plan.system.packages
     where = plan.system.positions[0] if plan.system.positions else stage.position
     names = {r.name for r in plan.requirements if r.name}
-    known = {n: python_package(n) for n in names}
+    extras = {r.name: r.extras for r in plan.requirements if r.name}
+    known = {n: python_package(n, (*extras[n], *(m.removeprefix(f"{n}-") for m in names if m.startswith(f"{n}-")))) for n in names}
     local = {s for package in known.values() if package is not None for s in package.scripts}
     programs = set(application.programs) | _run_programs(model, plan, application, local)
     scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
@@ -200,7 +205,18 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
         unknown = application.unknown_about("program")
         raise Refused(f"which programs it starts is not known: {unknown[0]}", where)
     extra = [*libraries, *packages_for(programs, runtime, installed, where)]
-    return sort_packages(installed, programs, runtime.release, extra, complete, where)
+    unused = unused_headers(installed, plan.requirements, known, python_version(runtime), _install_texts(model, plan))
+    found = sort_packages([p for p in installed if p not in unused], programs, runtime.release, extra, complete, where)
+    return replace(found, dropped=tuple(p for p in installed if p in {*found.dropped, *unused}))
+
+
+def _install_texts(model: Model, plan: Plan) -> list[str]:
+    """The commands that install, and the files that say what is installed or built."""
+    context = model.context
+    assert context is not None
+    named = [f for f in context.files() if posixpath.basename(f) in ("setup.py", "pyproject.toml")]
+    texts = [context.read_text(f) or "" for f in dict.fromkeys((*plan.manifests, *named))]
+    return [*texts, *(node.value for p in model.file.positions if (node := model.file.instruction(p)).keyword in ("RUN", "ENV", "ARG"))]
 
 
 def _run_programs(model: Model, plan: Plan, application: Application, local: set[str]) -> set[str]:

@@ -1,0 +1,1 @@
+"""What ``omit-development`` is made of: a module a language."""

@@ -1,0 +1,50 @@
+"""Development packages of Debian that a Python stage installs and that none of its packages is compiled against."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from packaging.specifiers import SpecifierSet
+
+from optimizer.context.requirements import Requirement
+from optimizer.knowledge.python_packages import PythonPackage, first_wheel, headers
+
+_FROM_SOURCE = re.compile(r"no[-_]binary|ext_modules|cffi_modules|cythonize|\bExtension\(|maturin|scikit-build|mesonpy", re.IGNORECASE)
+
+
+def unused_headers(
+    installed: Iterable[str],
+    requirements: Iterable[Requirement],
+    known: Mapping[str, PythonPackage | None],
+    python: str | None,
+    texts: Iterable[str],
+) -> frozenset[str]:
+    """Those of some Debian packages whose libraries nothing that pip installs is linked with.
+
+    Args:
+        installed: Debian packages by name.
+        requirements: What pip installs.
+        known: What is known of each of them, by name.
+        python: The minor version of the Python that it is installed for.
+        texts: The Dockerfile's commands and the manifests, which may ask for builds from source or have code to compile.
+
+    Returns:
+        The packages; none where a requirement is not known, or a package may be compiled whose needs are not.
+    """
+    wanted = [r for r in requirements if r.name]
+    if not all(known.values()) or any(r.url is not None for r in requirements) or any(map(_FROM_SOURCE.search, texts)):
+        return frozenset()
+    if python is None or not all(_has_wheel(r, python) for r in wanted):
+        return frozenset()
+    against = {p for package in known.values() if package is not None for p in (*package.build_packages, *(package.runtime_packages or ()))}
+    return frozenset(p for p in installed if p in headers() and p not in against)
+
+
+def _has_wheel(requirement: Requirement, python: str) -> bool:
+    """Whether a requirement, where its table of wheels is known, admits a version that has one for a Python."""
+    first = first_wheel(requirement.name or "", python)
+    if first is None:
+        return True
+    pinned = re.match(r"===?\s*([\w.]+)$", requirement.specifier)
+    return SpecifierSet(f">={first}").contains(pinned[1]) if pinned is not None else "<" not in requirement.specifier
