@@ -214,22 +214,13 @@ class _Reader:
 
     def typescript(self, project: str | None) -> str | None:
         """``outDir`` of a tsconfig, its ``extends`` followed inside the context."""
+        from optimizer.context.tsconfig import compiler_options
+
         name = posixpath.normpath(posixpath.join(self.folder, project or "tsconfig.json"))
         if self.context.is_dir(name):
             name = posixpath.join(name, "tsconfig.json")
-        for _ in range(5):
-            text = self.context.read_text(name)
-            if text is None:
-                return None
-            found = re.search(r'^[^/]*"outDir"\s*:\s*"([^"]+)"', text, re.M)
-            if found:
-                return posixpath.relpath(posixpath.join(posixpath.dirname(name) or ".", found[1]), self.folder)
-            parent = re.search(r'"extends"\s*:\s*"(\.[^"]+)"', text)
-            if not parent:
-                return None
-            name = posixpath.normpath(posixpath.join(posixpath.dirname(name), parent[1]))
-            name = name if name.endswith(".json") else f"{name}.json"
-        return None
+        output = compiler_options(self.context, name).get("outDir")
+        return posixpath.relpath(output, self.folder) if isinstance(output, str) else None
 
     def setting(self, stem: str, pattern: str, default: str) -> str | None:
         """A literal in a tool's configuration file; the default where there is none; None where it is computed."""

@@ -42,8 +42,11 @@ _WRITTEN = {
     **{f"fs.{name}{sync}": (0, 1) for sync in ("", "Sync") for name in ("rename", "move")},
     "fs.createWriteStream": (0,), "better-sqlite3": (0,), "better-sqlite3.Database": (0,), "sqlite3.Database": (0,),
     "sqlite3.cached.Database": (0,), "sqlite.DatabaseSync": (0,), "bun:sqlite.Database": (0,), "pino.destination": (0,),
-    "Bun.write": (0,), "lowdb/node.JSONFile": (0,),
-    "rotating-file-stream.createStream": (0,),
+    "Bun.write": (0,), "rotating-file-stream.createStream": (0,),
+    **{f"lowdb/{name}": (0,) for name in (
+        "adapters/FileSync", "adapters/FileAsync", "node.JSONFile", "node.JSONFileSync", "node.TextFile", "node.TextFileSync",
+        "node.DataFile", "node.DataFileSync", "node.JSONFilePreset", "node.JSONFileSyncPreset",
+    )},
 }  # fmt: skip
 _MADE = {f"fs.{name}{sync}" for sync in ("", "Sync") for name in ("mkdir", "mkdtemp", "ensureDir", "mkdirp", "emptyDir", "mkdirs")} | {
     "mkdirp", "mkdirp.mkdirp", "mkdirp.sync", "make-dir",

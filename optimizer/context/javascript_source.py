@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -263,19 +263,9 @@ class _Reader:
 
 
 def _tsconfig_paths(context: BuildContext, folder: str) -> Iterable[tuple[str, tuple[str, ...]]]:
-    import json
+    from optimizer.context.tsconfig import compiler_options
 
-    text = context.read_text(posixpath.join(folder, "tsconfig.json")) or ""
-    # JSON with comments and trailing commas; strings are kept by matching them first.
-    text = re.sub(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', lambda one: one[1] or "", text, flags=re.DOTALL)
-    text = re.sub(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', lambda one: one[1] or "", text)
-    try:
-        data: Any = json.loads(text)
-        options = data.get("compilerOptions", {})
-        base = posixpath.join(folder, options.get("baseUrl", "."))
-        for pattern, targets in options.get("paths", {}).items():
-            yield pattern, tuple(posixpath.normpath(posixpath.join(base, target)) for target in targets)
-        if "baseUrl" in options:
-            yield "*", (posixpath.normpath(posixpath.join(base, "*")),)
-    except (ValueError, AttributeError, TypeError):
-        return
+    options = compiler_options(context, posixpath.join(folder, "tsconfig.json"))
+    yield from options.get("paths", {}).items()
+    if isinstance(options.get("baseUrl"), str):
+        yield "*", (posixpath.normpath(posixpath.join(options["baseUrl"], "*")),)

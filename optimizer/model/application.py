@@ -262,8 +262,15 @@ class _Gatherer:
         self._prisma()
 
     def _origin(self, path: str) -> str | None:
-        """The context path of what a build makes at a path of the image."""
-        return context_path(self.model, self.stage, path, must_exist=False)
+        """The context path of what a build makes at a path of the image, beside what is copied or below a package.json."""
+        found = context_path(self.model, self.stage, path, must_exist=False)
+        folder = posixpath.dirname(path)
+        while found is None and folder != "/":
+            manifest = context_path(self.model, self.stage, posixpath.join(folder, "package.json"))
+            if manifest is not None:
+                found = posixpath.normpath(posixpath.join(posixpath.dirname(manifest), posixpath.relpath(path, folder)))
+            folder = posixpath.dirname(folder)
+        return found
 
     def _members(self, modules: tuple[str, ...]) -> list[str]:
         """The entries of the workspace's members among imported modules; one that a build makes by its place in the image."""
@@ -273,9 +280,12 @@ class _Gatherer:
         for member in root.members if root is not None else ():
             if member.name is None or member.name not in modules:
                 continue
-            path = posixpath.normpath(posixpath.join(member.folder, member.main or "index.js"))
-            built = next((p for p in image_path(self.model, self.stage, path) if not self.context.exists(path)), None)
-            found.append(path if built is None else built)
+            main = member.main or "index.js"
+            path = posixpath.normpath(posixpath.join(member.folder, main))
+            # What a build makes beside the member's package.json may be ignored where the context has it.
+            places = image_path(self.model, self.stage, posixpath.join(member.folder, "package.json"))
+            built = next((posixpath.normpath(posixpath.join(posixpath.dirname(p), main)) for p in places), None)
+            found.append(path if built is None or self.context.exists(path) else built)
         return found
 
     def _prisma(self) -> None:

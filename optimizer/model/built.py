@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from optimizer.context import BuildContext
 from optimizer.context.javascript import package_json
+from optimizer.context.tsconfig import compiler_options
 from optimizer.model.launch import Argv, option
 from optimizer.syntax.shell import parse_script
 
@@ -78,35 +77,18 @@ def _from_tsconfig(context: BuildContext, folder: str, built: str) -> Iterator[s
     """Where the TypeScript compiler takes a file of its output folder from."""
     for name in ("tsconfig.json", "tsconfig.build.json", "tsconfig.server.json", "tsconfig.prod.json"):
         path = posixpath.join(folder, name)
-        options = _compiler_options(context, path)
+        options = compiler_options(context, path)
         output = options.get("outDir")
         if not isinstance(output, str):
             continue
-        relative = posixpath.relpath(built, posixpath.normpath(posixpath.join(folder, output)))
+        relative = posixpath.relpath(built, output)
         if relative.startswith(".."):
             continue
         root = options.get("rootDir")
-        bases = [root] if isinstance(root, str) else ["src", "."]  # without rootDir: the folder that all sources share
+        # Without rootDir it is the folder that all sources share.
+        bases = [root] if isinstance(root, str) else [posixpath.join(folder, "src"), folder]
         for base in bases:
-            yield from (posixpath.join(folder, base, posixpath.splitext(relative)[0] + suffix) for suffix in _SOURCE)
-
-
-def _compiler_options(context: BuildContext, path: str, depth: int = 0) -> dict[str, Any]:
-    """The compiler options of a tsconfig and of those it extends in the context."""
-    text = context.read_text(path)
-    if text is None or depth > 4:
-        return {}
-    strings = r'("(?:\\.|[^"\\])*")'  # comments and trailing commas are allowed; strings are kept by matching them first
-    text = re.sub(rf"{strings}|//[^\n]*|/\*.*?\*/", lambda one: one[1] or "", text, flags=re.DOTALL)
-    text = re.sub(rf"{strings}|,(?=\s*[}}\]])", lambda one: one[1] or "", text)
-    try:
-        data = json.loads(text)
-        own = data.get("compilerOptions", {})
-        base = data.get("extends")
-        below = _compiler_options(context, posixpath.normpath(posixpath.join(posixpath.dirname(path), base)), depth + 1) if base else {}
-        return {**below, **own}
-    except (ValueError, AttributeError, TypeError):
-        return {}
+            yield from (posixpath.join(base, posixpath.splitext(relative)[0] + suffix) for suffix in _SOURCE)
 
 
 def _from_name(folder: str, built: str) -> Iterator[str]:

@@ -15,7 +15,8 @@ class StartProgram(Pass):
 
     What it does
         Where CMD is ``npm start``, ``npm run …`` or the same with yarn or pnpm, and the script of package.json is one
-        plain program: writes that program as a JSON list. Variables that the script sets become an ENV.
+        plain program: writes that program as a JSON list. Variables that the script sets become an ENV. The script of a
+        workspace's member runs in the member's folder, which becomes the working directory.
 
     Why
         npm, a shell and then the program make three processes, and of the signal that ``docker stop`` sends to the first one the
@@ -33,7 +34,7 @@ class StartProgram(Pass):
     """
 
     name = "start-program"
-    alters = frozenset({Fact.COMMAND, Fact.ENV})
+    alters = frozenset({Fact.COMMAND, Fact.ENV, Fact.WORKDIR})
     examples = (
         Rewrites(
             'FROM node:20-slim\nWORKDIR /app\nCOPY . .\nCMD ["npm", "start"]\n',

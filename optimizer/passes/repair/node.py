@@ -131,7 +131,8 @@ def _command(model: Model, stage: Stage) -> Change | None:
 def _of_script(model: Model, stage: Stage, words: tuple[str, ...]) -> tuple[str, ...] | None:
     """What follows ``node`` in the script of package.json that a command runs, where it is one plain command."""
     found = script_program(model, stage, words)
-    plain = isinstance(found, ScriptProgram) and found.words[0] == "node" and len(found.words) > 1 and not found.variables
+    here = isinstance(found, ScriptProgram) and found.folder == model.behind(stage).workdir and not found.variables
+    plain = here and isinstance(found, ScriptProgram) and found.words[0] == "node" and len(found.words) > 1
     return found.words[1:] if isinstance(found, ScriptProgram) and plain else None
 
 

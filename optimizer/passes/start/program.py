@@ -13,6 +13,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.launch import LANGUAGES, unwrap
 from optimizer.model.script_program import ScriptProgram, script_program
+from optimizer.model.start import healthcheck_of
 from optimizer.passes.base import Change
 from optimizer.passes.runs.shells import posix_shell, reads_startup_files
 from optimizer.passes.split.node_commands import BINS, project_install
@@ -46,7 +47,9 @@ def started(model: Model, stage: Stage, position: int, entry: int | None) -> Cha
         return found
     if node.json is None and reads_startup_files(state):
         return "the shell reads files of its own before it starts the package manager"
+    moved = found.folder != model.behind(stage).workdir
     reason = _handed_on(model, stage, form.json, entry if entry != position else None) or _needs_manager(model, stage, found)
+    reason = reason or (_tied_to_folder(model, stage, position) if moved else None)
     if reason is not None:
         return reason
     program = _program(model, stage, found)
@@ -60,6 +63,8 @@ def started(model: Model, stage: Stage, position: int, entry: int | None) -> Cha
     env = model.behind(stage).env
     variables = {name: value for name, value in found.variables.items() if env.get(name) != value}
     nodes: list[Node] = [new]
+    if moved:
+        nodes.insert(0, instruction_like(model.file, node, "WORKDIR", _quoted(found.folder)))
     if variables:
         pairs = " ".join(f"{name}={_quoted(value)}" for name, value in variables.items())
         nodes.insert(0, instruction_like(model.file, node, "ENV", pairs))
@@ -108,6 +113,17 @@ def _needs_manager(model: Model, stage: Stage, found: ScriptProgram) -> str | No
     return _own_path(stage, application) if application is not None else "what starts is not known"
 
 
+def _tied_to_folder(model: Model, stage: Stage, position: int) -> str | None:
+    """Why the program of a workspace's member cannot start in a working directory of its own, as the script does."""
+    later = [model.file.instruction(p) for p in stage.positions if p > position]
+    if any(node.keyword in ("RUN", "COPY", "ADD", "WORKDIR", "VOLUME") for node in later):
+        return "instructions behind the command stand in another folder than the script runs in"
+    health = healthcheck_of(model, stage)
+    if health is not None and not set(health.programs) <= {"curl", "wget"}:
+        return "HEALTHCHECK runs in another folder than the script does"
+    return None
+
+
 def _own_path(stage: Stage, application: Application) -> str | None:
     """Why the program may start others that are found through npm's PATH alone."""
     unknown = application.unknown_about("program")
@@ -130,6 +146,5 @@ def _program(model: Model, stage: Stage, found: ScriptProgram) -> str | None:
         return name
     if LANGUAGES.get(name) != "node" or BINS.get(name, name) not in packages or found.package.workspaces:
         return None
-    folder = model.behind(stage).workdir
-    here = [p for p in model.file.positions if project_install(model.file.instruction(p)) and model.before(p).workdir == folder]
+    here = [p for p in model.file.positions if project_install(model.file.instruction(p)) and model.before(p).workdir == found.folder]
     return f"node_modules/.bin/{name}" if here else None
