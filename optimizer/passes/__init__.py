@@ -10,8 +10,10 @@ from optimizer.passes.copy_with_mode import CopyWithMode
 from optimizer.passes.copy_with_owner import CopyWithOwner
 from optimizer.passes.drop_apt_clean import DropAptClean
 from optimizer.passes.drop_blank_continuations import DropBlankContinuations
+from optimizer.passes.drop_dead_stages import DropDeadStages
 from optimizer.passes.drop_overridden_commands import DropOverriddenCommands
 from optimizer.passes.drop_redundant_platform import DropRedundantPlatform
+from optimizer.passes.drop_repeated_variables import DropRepeatedVariables
 from optimizer.passes.exec_form_commands import ExecFormCommands
 from optimizer.passes.insert_user import InsertUser
 from optimizer.passes.install_locked import InstallLocked
@@ -46,10 +48,12 @@ PASSES: tuple[Pass, ...] = (
     UniformKeywords(),  # before everything that writes instructions like their neighbours
     LowercaseStageNames(),
     DropBlankContinuations(),  # before everything that joins and divides lines
+    DropDeadStages(),  # before everything else that rewrites stages
     DropOverriddenCommands(),  # before what reads commands: one that is not run is no evidence
     DropRedundantPlatform(),
     ReplaceEndedBases(),  # before everything that asks what the base image holds
     KeyValuePairs(),
+    DropRepeatedVariables(),  # behind names and values with an equals sign
     CopyInsteadOfAdd(),  # before what moves and divides copies, so that their new instructions say COPY as well
     MountSecrets(),  # before what moves and joins RUN
     AbsolutePaths(),  # before what moves copies, which then do not depend on a folder

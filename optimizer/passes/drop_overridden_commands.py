@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from optimizer.model import Model
 from optimizer.passes.base import Change, Keeps, Pass, Refusal, Rewrites
-from optimizer.passes.text import has_inner_comments
-from optimizer.syntax import Blank, Comment, Dockerfile
+from optimizer.passes.text import has_inner_comments, without_node
+from optimizer.syntax import Comment
 
 _ONE = {"CMD": "DL4003", "ENTRYPOINT": "DL4004", "HEALTHCHECK": "DL3012"}
 
@@ -53,13 +53,4 @@ class DropOverriddenCommands(Pass):
                 evidence = (f"the {node.keyword} on line {model.file.line(last[node.keyword])} is the one that counts",)
                 rules = (_ONE[node.keyword], "MultipleInstructionsDisallowed")
                 what = f"drop a {node.keyword} that a later one replaces"
-                yield Change(what, _without(model.file, position), (position,), evidence, mends=rules)
-
-
-def _without(file: Dockerfile, position: int) -> Dockerfile:
-    """The file without a node; of the blank lines on both sides of it, those behind it go, too."""
-    end = position + 1
-    if position > 0 and isinstance(file.nodes[position - 1], Blank):
-        while end < len(file.nodes) and isinstance(file.nodes[end], Blank):
-            end += 1
-    return file.replaced(position, end, ())
+                yield Change(what, without_node(model.file, position), (position,), evidence, mends=rules)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from optimizer.syntax import Dockerfile, Instruction
+from optimizer.syntax import Blank, Dockerfile, Instruction, Node
 
 TOOL_COMMENT = re.compile(
     r"#\s*(hadolint|dopt|checkov|trivy|tally|dockle|semgrep|nosemgrep|kics|snyk|grype|codacy|shellcheck|droast|sonar|escape|syntax|check|[\w-]+[-:](ignore|disable))\b",
@@ -65,6 +66,19 @@ def has_inner_comments(node: Instruction) -> bool:
 def on_one_line(node: Instruction) -> bool:
     """Whether an instruction stands on one line, without continuations and heredocs."""
     return "\n" not in node.text.rstrip("\r\n")
+
+
+def behind_gap(nodes: Sequence[Node], start: int, end: int) -> int:
+    """Where the rest begins once ``nodes[start:end]`` go: where a blank line stands on both sides of them, the one behind goes, too."""
+    if start == 0 or isinstance(nodes[start - 1], Blank):
+        while end < len(nodes) and isinstance(nodes[end], Blank):
+            end += 1
+    return end
+
+
+def without_node(file: Dockerfile, position: int) -> Dockerfile:
+    """The file without a node."""
+    return file.replaced(position, behind_gap(file.nodes, position, position + 1), ())
 
 
 def indent_of(node: Instruction) -> str:

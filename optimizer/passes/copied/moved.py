@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from optimizer.passes.copied.without import comments_above, moved_away, without
+from optimizer.passes.copied.without import comments_above, without
 from optimizer.passes.runs.readable import ReadableRun
-from optimizer.passes.text import TOOL_COMMENT, has_inner_comments
+from optimizer.passes.text import TOOL_COMMENT, behind_gap, has_inner_comments
 from optimizer.syntax import Dockerfile, Instruction, Node
 
 
@@ -43,7 +43,7 @@ def with_copies(
         moved[max(copies) if position in gone else min(copies)] += comments if position in gone else nodes[start : position + 1]
     for position in sorted({*above, *gone}, reverse=True):
         start = comments_above(file, position)
-        nodes[start:] = moved_away(nodes, start, position + 1)
+        nodes[start:] = nodes[behind_gap(nodes, start, position + 1) :]
     for position in sorted(moved, reverse=True):
         place = position if not any(isinstance(node, Instruction) for node in moved[position]) else comments_above(file, position)
         nodes[place:place] = moved[position]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from optimizer.passes.runs.readable import ReadableRun
-from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
+from optimizer.syntax import Comment, Dockerfile, Instruction
 
 
 def without(run: ReadableRun, cut: Collection[int]) -> Instruction | None:
@@ -33,11 +33,3 @@ def comments_above(file: Dockerfile, position: int) -> int:
     while position and isinstance(file.nodes[position - 1], Comment):
         position -= 1
     return position
-
-
-def moved_away(nodes: Sequence[Node], start: int, end: int) -> Sequence[Node]:
-    """The nodes behind a span that goes; where a blank line stands on both sides of it, the one behind it goes, too."""
-    if start == 0 or isinstance(nodes[start - 1], Blank):
-        while end < len(nodes) and isinstance(nodes[end], Blank):
-            end += 1
-    return nodes[end:]
