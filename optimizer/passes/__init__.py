@@ -1,6 +1,7 @@
 """The passes, in the order in which they run."""
 
 from optimizer.passes.absolute_paths import AbsolutePaths
+from optimizer.passes.add_with_checksum import AddWithChecksum
 from optimizer.passes.assume_yes import AssumeYes
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.clean_package_caches import CleanPackageCaches
@@ -67,6 +68,7 @@ PASSES: tuple[Pass, ...] = (
     StartProgram(),  # before splitting, which leaves a package manager behind where nothing starts it
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
     OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
+    AddWithChecksum(),
     CopyWithOwner(),  # behind splitting, which takes installs out of the folder that is given away
     CopyWithMode(),  # behind splitting, which may leave the chmod to a build stage; before merging, which joins it with other steps
     MergeRuns(),  # before cleaning: joined, an update and its install can be cleaned in one layer

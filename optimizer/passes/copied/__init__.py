@@ -1,1 +1,1 @@
-"""Files that a RUN gives other owners or modes once they are copied, as COPY instructions that do."""
+"""What a RUN does to files once they are copied or downloaded, done by the COPY or ADD itself: owners, modes, checksums."""
