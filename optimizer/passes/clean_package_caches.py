@@ -13,11 +13,10 @@ from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.caches.options import lacks_option, option_unknown, with_option, without_updates
 from optimizer.passes.caches.readers import RPM, covers, later_reader, names_folder
-from optimizer.passes.runs.continuation import run_style
+from optimizer.passes.runs.continuation import with_command_behind
 from optimizer.passes.runs.purposes import calls_of, fetches_repository
 from optimizer.passes.runs.readable import other_interpreter
 from optimizer.passes.runs.shells import posix_shell, windows
-from optimizer.passes.text import line_end_of
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command, Script
 
@@ -207,29 +206,9 @@ def _set_in_script(commands: tuple[Command, ...], variables: frozenset[str]) -> 
 
 def _with_command(model: Model, node: Instruction, script: Script, fill: _Fill) -> Instruction | str:
     """The clean-up command behind the last statement, joined so that the RUN fails exactly when it did before."""
-    text = node.shell_text
-    if text is None:
-        return "the RUN is in exec form"
-    last = script.statements[-1]
-    if last.terminator == "&":
-        return "the RUN ends in a background command"
-    if script.commented and not node.heredocs:
-        return "the RUN holds a shell comment"
-    command = _command(fill)
-    newline = line_end_of(model.file, node)
-    if node.heredocs:
-        return _in_heredoc(node, script, command)
-    if "||" in last.operators:
-        return "the RUN ends in `||`, behind which a command would hide or undo a failure"
-    if any(c.name in ("exit", "exec", "return") for c in script.commands):
-        return "the RUN may end before its last command"
-    style = run_style(model.file, node)
-    end = text.source_end(last.end)
-    if style.trailing_and and "&&" in last.operators:
-        addition = f" && {node.escape}{newline}{style.indent}{command}"
-    else:
-        addition = f" {node.escape}{newline}{style.indent}&& {command}"
-    return node.edited((end, end, addition))
+    if node.heredocs and script.statements[-1].terminator != "&":
+        return _in_heredoc(node, script, _command(fill))
+    return with_command_behind(model.file, node, script, _command(fill))
 
 
 def _command(fill: _Fill) -> str:

@@ -14,16 +14,18 @@ class CopyWithOwner(Pass):
 
     What it does
         Where a RUN gives a folder away with all that COPY brought into it (``chown -R app /app``), writes ``--chown`` on those COPY
-        instructions instead. What is left for the RUN are folders that WORKDIR and ``mkdir`` made; where the account is made behind
-        the COPY instructions, the RUN that makes it moves above them. Single files are given away in the same manner.
+        instructions instead. Where one RUN writes into the folder as well, such as an install, it gives away what it made, and the
+        COPY instructions behind it do the same. What is left for the RUN are folders that WORKDIR and ``mkdir`` made; where the
+        account is made behind the COPY instructions, the RUN that makes it moves above them. Single files are given away likewise.
 
     Why
         ``chown`` copies every file into a new layer, so the image holds them twice, and it does so again after every edit of the
         source. For a folder with ``node_modules`` that can be most of the image.
 
     When it refuses
-        Where anything else writes into the folder (an install, a build), where the folder may hold files of the base image, where the
-        account is made behind steps that make others, whose numbers would change, and where it is not known what a COPY brings.
+        Where more than one RUN writes into the folder, since the second would find itself in a folder of somebody else; where the
+        folder may hold files of the base image; where the account is made behind steps that make others, whose numbers would change;
+        where it is not known what a COPY brings.
 
     Safety
         Safe: every file has the owner that it had.
@@ -43,8 +45,8 @@ class CopyWithOwner(Pass):
             files=(("bin/tool", ""),),
         ),
         Keeps(
-            "FROM node:20-slim\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN chown -R node:node /app\nUSER node\n",
-            because="npm writes into the folder as well",
+            "FROM node:20-slim\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN npm run build\nRUN chown -R node:node /app\nUSER node\n",
+            because="the build would run in a folder of somebody else",
             files=(("package.json", "{}"), ("package-lock.json", "{}")),
         ),
         Keeps(

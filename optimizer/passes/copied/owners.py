@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from optimizer.model import Model
-from optimizer.model.copies import copy_facts
+from optimizer.model import Model, mounts
+from optimizer.model.copies import copy_facts, stage_copies
 from optimizer.model.paths import Placement, is_folder, placements
 from optimizer.model.state import ROOT_USERS
 from optimizer.passes.account.place import command_keeps, does_not_bring, run_keeps, within
@@ -22,6 +22,7 @@ from optimizer.passes.copied.accounts import MAKES_ACCOUNTS, Makers, makers_of, 
 from optimizer.passes.copied.moved import with_copies
 from optimizer.passes.copied.rights import Rights, rights_of
 from optimizer.passes.copied.without import with_flag
+from optimizer.passes.runs.continuation import with_command_behind
 from optimizer.passes.runs.readable import ReadableRun
 from optimizer.passes.runs.shells import posix_shell, script_of
 from optimizer.passes.text import quote_names
@@ -37,10 +38,17 @@ _SET_BITS = re.compile(r"\bsetcap\b|\bchmod\s+(?:-\w+\s+)*(?:[ugoa]*[+=][rwxX]*s
 
 
 class _Brought(Struct, frozen=True):
-    """What is known of the folders that a RUN gives away: the COPY instructions that fill them, and the folders made otherwise."""
+    """What is known of the folders that a RUN gives away.
+
+    Args:
+        copies: Positions of the COPY instructions that fill them, behind ``writer`` where there is one.
+        made: The folders that are made otherwise, behind ``writer`` where there is one.
+        writer: Position of the one RUN that writes there as well.
+    """
 
     copies: tuple[int, ...]
     made: tuple[str, ...]
+    writer: int | None = None
 
 
 def while_copied(model: Model, run: ReadableRun) -> Iterator[Change | Refusal]:
@@ -64,11 +72,11 @@ def _change(model: Model, run: ReadableRun, rights: Rights) -> Change | str | No
     brought = _brought(model, run, rights)
     if not isinstance(brought, _Brought):
         return brought
-    if not brought.copies:
+    if not brought.copies and brought.writer is None:
         return None
     if _SET_BITS.search(model.file.text) or _special_files(model, brought.copies):
         return "chown takes special rights off files, and --chown does not"
-    first = brought.copies[0]
+    first = min(p for p in (*brought.copies, brought.writer) if p is not None)
     if any(flag.name == "link" for p in brought.copies for flag in model.file.instruction(p).flags):
         return "a linked layer knows no accounts"
     makers = makers_of(model, run, rights.at, [name for name in owner.group("user", "group") if name], first)
@@ -79,14 +87,25 @@ def _change(model: Model, run: ReadableRun, rights: Rights) -> Change | str | No
         node = model.file.instruction(position)
         value = _flag_value(owner, node.flag("chown"))
         nodes[position] = node if value == "root:root" and node.flag("chown") is None else with_flag(node, "chown", value)
+    evidence = f"COPY brings all that {quote_names(list(rights.paths))} holds"
+    if brought.writer is not None:
+        if brought.made and (makers.positions or makers.with_run):
+            return "folders that it makes with the account would be there too early"
+        node = model.file.instruction(brought.writer)
+        command = run.text.text[rights.command.start : rights.command.end]
+        longer = with_command_behind(model.file, node, node.script, command) if node.script is not None else "it cannot be read"
+        if isinstance(longer, str):
+            return f"line {model.file.line(brought.writer)} may write there, and {longer}"
+        nodes[brought.writer] = longer
+        evidence += f" but what line {model.file.line(brought.writer)} makes, which gives it away in the same layer"
     file = _file(model, run, rights, brought.made, nodes, makers)
     if isinstance(file, str):
         return file
     return Change(
-        summary="give files their owner while they are copied",
+        summary="give files their owner in the layer that brings them",
         file=file,
-        touched=(*brought.copies, *makers.positions, run.position),
-        evidence=(f"COPY brings all that {quote_names(list(rights.paths))} holds",),
+        touched=(*nodes, *makers.positions, run.position),
+        evidence=(evidence,),
     )
 
 
@@ -94,6 +113,7 @@ def _brought(model: Model, run: ReadableRun, rights: Rights) -> _Brought | str |
     """What fills the paths before the RUN; a reason where that is not known, None where no COPY does."""
     copies: list[int] = []
     made: list[str] = []
+    writer = None
     stage, file = run.stage, model.file
     for path in rights.paths:
         if rights.deep and (stage.base is not None or (stage.image is None and stage.reference != "scratch")):
@@ -127,17 +147,45 @@ def _brought(model: Model, run: ReadableRun, rights: Rights) -> _Brought | str |
             return f"line {file.line(position)} declares a volume"
         elif node.keyword == "RUN":
             folders = _folders_of(model, position, rights.paths)
-            if folders is None:
+            if folders is not None:
+                made += folders
+            elif writer is None and _gives_away(model, run, rights, position):
+                writer, made = position, []  # what is made above it is given away with what it makes
+            else:
                 return f"line {file.line(position)} may write there"
-            made += folders
     own = _folders_of(model, run.position, rights.paths, rights.command.start)
     if own is None:
         return "the same RUN writes there"
     made += own
-    if copies:
+    if writer is not None:
+        copies = [position for position in copies if position > writer]  # those above stay as the RUN has to find them
+    elif copies:
         made += [path for path in rights.paths if rights.deep and is_folder(model, stage, path, copies[0])]
     parents = [parent for folder in made for parent in _parents(folder) if any(within(parent, path) for path in rights.paths)]
-    return _Brought(tuple(copies), tuple(sorted({*made, *parents})))
+    given = {path for path in {*made, *parents} if writer is None or not is_folder(model, stage, path, writer)}
+    return _Brought(tuple(copies), tuple(sorted(given)), writer)
+
+
+def _gives_away(model: Model, run: ReadableRun, rights: Rights, position: int) -> bool:
+    """Whether a RUN that writes into the paths can give them away itself, and pays for it with what it makes and little else.
+
+    All commands of the RUN still run while the folder belongs to root, as npm and git care for: one asks its owner who runs the scripts
+    of a package, the other refuses to work in a folder of somebody else.
+    """
+    node, state = model.file.instruction(position), model.before(position)
+    if not rights.deep or node.heredocs or node.json is not None or node.script is None or not node.script.understood:
+        return False
+    if state.user not in ROOT_USERS or not posix_shell(state) or any(flag.name != "mount" for flag in node.flags):
+        return False
+    if any(mount.type != "cache" or mount.target is None or _near(mount.target, rights.paths) for mount in mounts(node)):
+        return False
+    above = [p for p in stage_copies(model, run.stage) if p.position < position]
+    return bool(above) and all(is_folder(model, run.stage, path, position) for path in rights.paths)
+
+
+def _near(place: str, paths: tuple[str, ...]) -> bool:
+    """Whether a place, or a folder around it, is one of the paths, or it may be."""
+    return "$" in place or not place.startswith("/") or any(within(place, path) or within(path, place) for path in paths)
 
 
 def _to_its_target(model: Model, position: int) -> tuple[Placement, ...] | None:

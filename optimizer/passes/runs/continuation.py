@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-from optimizer.passes.text import Style, on_one_line
+from optimizer.passes.text import Style, line_end_of, on_one_line
 from optimizer.syntax import Dockerfile, Instruction
+from optimizer.syntax.shell import Script
 
 _CONTINUED = re.compile(r"[ \t]*[\\`][ \t]*\r?$")
 _OPENS = re.compile(r"^[ \t]*run(?:[ \t]+--\S+)*$", re.I)
@@ -35,6 +36,37 @@ def run_style(file: Dockerfile, *nodes: Instruction) -> Style:
         step = "\t" if indents[0].startswith("\t") else min(*indents, "    ", key=len)
         return Style(step, known is not None and known.trailing_and)
     return known or Style()
+
+
+def with_command_behind(file: Dockerfile, node: Instruction, script: Script, command: str) -> Instruction | str:
+    """A RUN without heredocs with one more command, which runs where all before it went well and whose failure ends the RUN.
+
+    Args:
+        file: The Dockerfile, for the style.
+        node: The RUN.
+        script: Its shell text.
+        command: The command.
+
+    Returns:
+        The RUN, or the reason why nothing can be put behind its last command.
+    """
+    text = node.shell_text
+    if text is None:
+        return "the RUN is in exec form"
+    last = script.statements[-1]
+    if last.terminator == "&":
+        return "the RUN ends in a background command"
+    if script.commented:
+        return "the RUN holds a shell comment"
+    if "||" in last.operators:
+        return "the RUN ends in `||`, behind which a command would hide or undo a failure"
+    if any(c.name in ("exit", "exec", "return") for c in script.commands):
+        return "the RUN may end before its last command"
+    style, newline = run_style(file, node), line_end_of(file, node)
+    end = text.source_end(last.end)
+    if style.trailing_and and "&&" in last.operators:
+        return node.edited((end, end, f" && {node.escape}{newline}{style.indent}{command}"))
+    return node.edited((end, end, f" {node.escape}{newline}{style.indent}&& {command}"))
 
 
 def _lines(node: Instruction) -> list[str]:
