@@ -141,7 +141,7 @@ class _Gatherer:
             self._node([e for e in entries if e.endswith(SCRIPTS) or self._script_of_node(e)])
         elif self.start.language in SOURCES:
             self._source(self.start.language)
-        elif self.start.language not in ("go", "c"):
+        elif self.start.language not in ("go", "c", "rust"):
             language = self.start.language
             what = f"is in {language}, whose source is not read" if language else "is not known"
             self.unknown.add(Unknown("program", "", f"the program {what}"))
@@ -323,8 +323,16 @@ class _Gatherer:
         self._uses(found.written, found.read, [], program.sources)
         self.root += found.root
 
+    def _rust(self, program: CompiledProgram) -> None:
+        from optimizer.context.rust_source import rust_evidence  # not for other languages
+
+        found = rust_evidence(self.context, program.sources, self.environment)
+        self._take(program.sources, (), found.programs, found.ports, found.unknown)
+        self._uses(found.written, found.read, [], program.sources)
+        self.root += found.root
+
     def _compiled(self, entries: list[str]) -> None:
-        """The programs among the entries that a stage compiles; in a program in Go or C, all must be."""
+        """The programs among the entries that a stage compiles; in a program in Go, C or Rust, all must be."""
         found = {entry: compiled_program(self.model, self.stage, entry) for entry in entries if entry.startswith("/")}
         programs = [program for program in found.values() if program is not None]
         for program in programs:
@@ -332,12 +340,14 @@ class _Gatherer:
                 self.unknown.add(Unknown("program", "", program.unknown))
             elif program.language == "c":
                 self._native(program)
+            elif program.language == "rust":
+                self._rust(program)
             else:
                 self._go(program)
-        if self.start.language not in ("go", "c"):
+        if self.start.language not in ("go", "c", "rust"):
             return
         others = [entry for entry in entries if found.get(entry) is None]
-        if not programs and len(others) < 2:
+        if not programs and len(others) < 2 and self.start.language != "rust":
             self._go(None)
         elif others:
             self.unknown.add(Unknown("program", "", f"what {others[0]} does is not known"))

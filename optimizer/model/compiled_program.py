@@ -11,12 +11,13 @@ from msgspec import Struct
 from optimizer.context.golang import GoModule
 from optimizer.context.native import HEADERS, SOURCES
 from optimizer.ecosystems import Action, read_call
+from optimizer.model.cargo_builds import CargoBuilds, cargo_builds
 from optimizer.model.go_builds import GoBuild, go_builds
 from optimizer.model.model import Model, Stage
 from optimizer.model.native_build import NativeBuild, native_build
 from optimizer.model.paths import context_path, image_path, origin_of
 
-_HINTS = ("go build", "go install", '"go"', "make", "gcc", "g++", "c++", "cc ", "clang", "ninja", "meson", "configure")
+_HINTS = ("go build", "go install", '"go"', "make", "gcc", "g++", "c++", "cc ", "clang", "ninja", "meson", "configure", "cargo")
 _TESTS = re.compile(r"(^|/)(src/test|tests?|benches|examples)/")
 
 
@@ -24,7 +25,7 @@ class CompiledProgram(Struct, frozen=True):
     """A program that a stage compiles.
 
     Args:
-        language: "go", "c" (C and C++) or "java" (what runs on its virtual machine).
+        language: "go", "c" (C and C++), "rust" or "java" (what runs on its virtual machine).
         path: Where it lies in the stage that runs it, absolute.
         stage: The stage that compiles it.
         sources: The files of the context that it is compiled from, the headers of the project among them.
@@ -52,7 +53,8 @@ def compiled_program(model: Model, stage: Stage, path: str) -> CompiledProgram |
         return None
     origin, place = origin_of(model, stage, path)
     builds = builds_of(model, origin)
-    return _go(model, origin, builds.go, path, place) or _native(model, origin, builds.native, path, place)
+    found = _go(model, origin, builds.go, path, place) or _rust(model, origin, builds.cargo, path, place)
+    return found or _native(model, origin, builds.native, path, place)
 
 
 class Builds(Struct, frozen=True):
@@ -60,6 +62,7 @@ class Builds(Struct, frozen=True):
 
     go: tuple[GoBuild, ...]
     native: NativeBuild | None
+    cargo: CargoBuilds
 
 
 def builds_of(model: Model, stage: Stage) -> Builds:
@@ -68,7 +71,8 @@ def builds_of(model: Model, stage: Stage) -> Builds:
     if stage.index not in kept:
         compiles = stage.index in _compiling(model)
         native = native_build(model, stage) if compiles and _has_native_sources(model) else None
-        kept[stage.index] = Builds(go_builds(model, stage) if compiles else (), native)
+        cargo = cargo_builds(model, stage) if compiles else CargoBuilds((), ())
+        kept[stage.index] = Builds(go_builds(model, stage) if compiles else (), native, cargo)
     return kept[stage.index]
 
 
@@ -101,6 +105,13 @@ def _go(model: Model, origin: Stage, builds: tuple[GoBuild, ...], path: str, pla
         return CompiledProgram("go", path, origin, (), None, f"the source of {posixpath.basename(path)} is not in the build context")
     files = tuple(f for f in model.context.under(build.module.folder) if f.endswith(".go") and not f.endswith("_test.go"))
     return CompiledProgram("go", path, origin, files, build.module)
+
+
+def _rust(model: Model, origin: Stage, builds: CargoBuilds, path: str, place: str) -> CompiledProgram | None:
+    if place not in builds.programs or model.context is None:
+        return None
+    files = tuple(f for f in model.context.files() if f.endswith(".rs") and not _TESTS.search(f) and image_path(model, origin, f))
+    return CompiledProgram("rust", path, origin, files, None, None if files else f"no source of {posixpath.basename(path)} is seen")
 
 
 def placed_file(model: Model, stage: Stage, path: str) -> str | None:

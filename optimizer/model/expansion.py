@@ -25,8 +25,12 @@ def expanded(command: Command, variables: dict[str, str | None], arguments: Argv
     for word in command.words:
         if word.text in ALL_ARGUMENTS:
             words += arguments
+            continue
+        value = word.value if word.value is not None or word.substitutions else value_of(word.text, variables)
+        if value is None or word.value is not None or re.search(r"[\"'\\]", word.text):
+            words.append(value)
         else:
-            words.append(word.value if word.value is not None or word.substitutions else value_of(word.text, variables))
+            words += value.split()  # without quotes, what a variable holds is split, and vanishes where it is empty
     return tuple(words)
 
 

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from optimizer.model.start import Started
 
-_VALUED = frozenset({"-p", "--module-path", "--add-modules", "--add-opens", "--add-exports", "--add-reads", "--limit-modules"})
+_MODULE_PATH = ("-p", "--module-path")
+_VALUED = frozenset({"--add-modules", "--add-opens", "--add-exports", "--add-reads", "--limit-modules"})
 _WRITES = re.compile(
     r"-(Xlog:.*:file=|Xlog:\S*:(?!stdout|stderr)[/\w]|Xloggc:|XX:(HeapDumpPath|LogFile|ErrorFile|ArchiveClassesAtExit|FlightRecorderOptions)=|XX:StartFlightRecording"
     r"|agentlib:hprof|Dlogging\.file|Dlogging\.path|Djava\.util\.prefs|Dlogback\.configurationFile=|Dserver\.tomcat\.basedir=)"
@@ -26,8 +27,8 @@ class JavaCommand(Struct, frozen=True):
     """A call of ``java``.
 
     Args:
-        paths: The jar that it runs, or its class path without wildcards: absolute paths; empty when that is computed.
-        main: The main class of a class path, None for a jar's.
+        paths: The jar that it runs, or its class or module path without wildcards: absolute paths; empty when that is computed.
+        main: The main class of a class path or module, None for a jar's and where a module says it itself.
         writing: The options that make it write files.
     """
 
@@ -41,6 +42,7 @@ def java_command(command: Started) -> JavaCommand:
     words = list(command.words[1:])
     writing = tuple(word for word in words if word is not None and _WRITES.match(word))
     entries: list[str] | None = ["."]
+    modules: list[str] | None = None
     while words:
         word = words.pop(0)
         if word in ("-cp", "-classpath", "--class-path") or (word is not None and word.startswith("--class-path=")):
@@ -49,10 +51,15 @@ def java_command(command: Started) -> JavaCommand:
         elif word == "-jar":
             jar = words[0] if words else None
             return JavaCommand(_absolute(command, [jar] if jar is not None else None), None, writing)
+        elif word in _MODULE_PATH:
+            value = words.pop(0) if words else None
+            modules = value.split(":") if value is not None else None
+        elif word in ("-m", "--module") and words and words[0] is not None:
+            return JavaCommand(_absolute(command, modules), words[0].partition("/")[2] or None, writing)
         elif word in _VALUED:
             words[:1] = []
-        elif word is None or word in ("-m", "--module") or word.startswith("@") or word.endswith(".java"):
-            if word is not None:  # a module, a file of arguments, or a source
+        elif word is None or word.startswith("@") or word.endswith(".java"):
+            if word is not None:  # a file of arguments, or a source
                 return JavaCommand((), None, writing)
         elif not word.startswith("-"):
             return JavaCommand(_absolute(command, entries), None if _LAUNCHER.match(word) else word, writing)

@@ -48,6 +48,21 @@ def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
     return tuple(found)
 
 
+def _of_packages(model: Model, stage: Stage) -> tuple[Splitter, ...]:
+    """The ways to split a stage on which a compiler of Rust or Java is installed."""
+    text = "".join(node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN")
+    found: list[Splitter] = []
+    if "cargo" in text:
+        from optimizer.passes.split.rust import split_rust
+
+        found.append(split_rust)
+    if "jdk" in text:
+        from optimizer.passes.split.java import split_java
+
+        found.append(split_java)
+    return tuple(found)
+
+
 def _of_runtimes(stage: Stage) -> tuple[Splitter, ...]:
     """The way to put a stage on a smaller image that starts from another stage."""
     if stage.image is None or stage.image.family not in ("python", "node") or stage.image.variant != "full":
@@ -81,9 +96,9 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
         case "gcc" | "buildpack-deps":
             from optimizer.passes.split.compiled_runtime import compiled_runtime
 
-            return (compiled_runtime, *_interpreted(model, stage), *_compiled(model, stage))
+            return (compiled_runtime, *_interpreted(model, stage), *_of_packages(model, stage), *_compiled(model, stage))
         case "debian" | "ubuntu":
-            return (*_interpreted(model, stage), *_compiled(model, stage))
+            return (*_interpreted(model, stage), *_of_packages(model, stage), *_compiled(model, stage))
         case "eclipse-temurin" | "openjdk" | "amazoncorretto" | "maven" | "gradle":
             from optimizer.passes.split.compiled_runtime import java_runtime
             from optimizer.passes.split.java import split_java

@@ -98,7 +98,7 @@ def ownership_for(model: Model, stage: Stage, application: Application, account:
     copy = next(iter(unreadable), None)
     if copy is not None and (len(unreadable) > 1 or copy not in stage.positions or not _made_above(account, copy, first_copy)):
         return f"others may not read {unreadable[copy]} of the build context"
-    if not account.shell and application.language not in ("go", "c", "python", "node", "java"):
+    if not account.shell and application.language not in ("go", "c", "rust", "python", "node", "java"):
         return "it is not known whether the program runs without an account"
     for path in [*owned]:
         if any(within(path, other) for other in deep):

@@ -168,7 +168,10 @@ def kept_at_home(model: Model, stage: Stage, application: Application) -> str | 
     text_of_runs = []
     for position, node in instructions_of(model, stage):
         line = model.file.line(position)
-        if node.keyword in ("COPY", "ADD", "ENV", "WORKDIR", "CMD", "ENTRYPOINT") and _HOME.search(node.value):
+        # What another stage has at a path of that name is no matter here, only where it goes.
+        taken = node.keyword == "COPY" and node.flag("from") is not None and bool(node.words)
+        said = node.words[-1] if taken else node.value
+        if node.keyword in ("COPY", "ADD", "ENV", "WORKDIR", "CMD", "ENTRYPOINT") and _HOME.search(said):
             return f"line {line} names root's home"
         if node.keyword != "RUN":
             continue

@@ -15,7 +15,7 @@ from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.native_libraries import in_every_image
 from optimizer.knowledge.twins import distroless, runtime_twins
 from optimizer.model import Model, Stage
-from optimizer.model.compiled_program import CompiledProgram, builds_of, compiled_program
+from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of, compiled_program
 from optimizer.model.go_builds import GoBuild
 from optimizer.model.native_build import Made
 from optimizer.model.paths import origin_of
@@ -23,6 +23,7 @@ from optimizer.model.start import start_of
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.repair.certificates import certificates
 from optimizer.passes.repair.files import left_behind
+from optimizer.passes.split.crates import crate_libraries
 from optimizer.passes.split.go_compile import edited_builds, linked_statically
 from optimizer.passes.split.linked import cgo_libraries, linked_libraries, needs_c, uses_cxx
 from optimizer.passes.split.shared import Refused, apt_install, from_line, installs_of
@@ -57,7 +58,8 @@ def repairs(model: Model, stage: Stage) -> Iterator[Change | Refusal]:
         return
     repair = _Repair(model, stage, stage.image, builder, builder.image, programs)
     try:
-        change = repair.go() if all(program.language == "go" for program in programs) else repair.native()
+        languages = {program.language for program in programs}
+        change = repair.go() if languages == {"go"} else repair.rust() if languages == {"rust"} else repair.native()
         change = change if change is not None else certificates(model, stage, builder, programs)
         change = change if change is not None else left_behind(model, stage, builder, programs)
     except Refused as refused:
@@ -126,6 +128,23 @@ class _Repair:
         reason = f"{self.lacking}, and {self.names} is linked with that of {self.builder.reference}"
         evidence = (reason, f"no source of {quote_names([m.path or m.folder for m in modules])} imports C")
         return Change("link the program without the C library", file, tuple(sorted(edited)), evidence)
+
+    # Rust.
+
+    def rust(self) -> Change | None:
+        """Another base for a program of Cargo, which links the C library and GCC's where its target is not a musl one."""
+        calls = builds_of(self.model, self.builder).cargo.calls
+        text = commands_of(self.model, self.builder)
+        if any("--target" in build.call.options for build in calls) or "musl" in text or "crt-static" in text or self.configured():
+            return None
+        libraries = crate_libraries(self.model, self.builder, self.origin, calls[-1].position)
+        return self.on_base(libraries, True, f"{self.names} is linked with the C library")
+
+    def configured(self) -> bool:
+        """Whether a configuration of Cargo or a toolchain file is in the context, which may choose another target."""
+        context = self.model.context
+        files = context.files() if context is not None else ()
+        return any(re.search(r"(^|/)(\.cargo/config(\.toml)?|rust-toolchain(\.toml)?)$", file) for file in files)
 
     # C and C++.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from optimizer.context.source_text import JVM_SOURCES, SourceEvidence, named_paths, source_evidence
 from optimizer.ecosystems import SYSTEM, Action, read_call
+from optimizer.knowledge.debian import plain_name
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.tags import version_number
 from optimizer.knowledge.twins import java_runtimes, runtime_twins
@@ -27,6 +28,7 @@ from optimizer.passes.split.compiled import (
     is_root,
     outermost,
 )
+from optimizer.passes.split.java_debian import JARS, builds_java, debian_java
 from optimizer.passes.split.java_distroless import Bare, bare_runtime
 from optimizer.passes.split.java_start import JavaStart, java_start
 from optimizer.passes.split.project_data import in_folders, made_folders, present_data, strange_command
@@ -58,13 +60,13 @@ def split_java(model: Model, stage: Stage) -> Change | None:
     """Split the final stage of a Java project.
 
     Returns:
-        The change, None when the stage is not one of Java's images with a compiler, or compiles nothing.
+        The change, None when the stage has no compiler of Java that is known, or compiles nothing.
 
     Raises:
         Refused: There is something to gain, and evidence does not reach.
     """
     image = stage.image
-    if image is None or image.family not in _FAMILIES or image.variant in ("jre", "headless", "headful") or stage.base is not None:
+    if image is None or image.variant in ("jre", "headless", "headful") or stage.base is not None:
         return None
     builds = [p for p in stage.positions if _builds(model.file.instruction(p))]
     command = model.last(stage, "ENTRYPOINT") or model.last(stage, "CMD")
@@ -72,8 +74,13 @@ def split_java(model: Model, stage: Stage) -> Change | None:
         return None
     if model.context is None:
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
-    runtime, reference, same = runtime_base(model, stage, image)
-    return _Splitter(model, stage, image, runtime, reference, same, builds, command).change()
+    if image.family in _FAMILIES:
+        runtime, reference, same = runtime_base(model, stage, image)
+        return _Splitter(model, stage, image, runtime, reference, same, builds, command).change()
+    debian = debian_java(model, stage, image, source_evidence(model.context, JVM_SOURCES))
+    if debian is None:
+        return None
+    return _Splitter(model, stage, image, debian.image, debian.reference, True, builds, command, debian.package).change()
 
 
 def jdk_code(source: SourceEvidence) -> str | None:
@@ -121,6 +128,8 @@ class _Splitter:
     same: bool
     builds: list[int]
     command: int
+    jre: str | None = None
+    """The package of the distribution that runs Java, None where the base does."""
 
     def __post_init__(self) -> None:
         assert self.model.context is not None
@@ -219,6 +228,7 @@ class _Splitter:
             program += self.classes(folder)
         found = [*start.others, *copied_elsewhere(self.model, self.stage, self.source_folder(), self.last)]
         found += [*self.data([*program, *found]), *program]
+        found = [path for path in found if self.jre is None or not is_below(path, JARS)]  # those come with their packages
         later = [p for p in found if self.brought_later(p)]
         return outermost(p for p in found if p not in later)
 
@@ -303,6 +313,10 @@ class _Splitter:
                 elif call.ecosystem == "apt" and call.action is Action.INSTALL:
                     installed += [p for p in call.packages if p not in _FETCHING]
         programs = {posixpath.basename(p) for p in (*self.source.programs, *start.programs)} - {"java"}
+        if self.jre is not None:
+            named = (*start.jars, *start.classes, *start.others, *self.source.literals)
+            jars = any(is_below(path, JARS) for path in named)
+            installed = [self.jre, *(p for p in installed if not builds_java(plain_name(p), jars=jars))]
         if self.runtime.package_manager == "apt":
             kept = sort_packages(installed, programs, self.runtime.release, (), True, self.builds[-1]).kept
             return (*kept, *packages_for(programs, self.runtime, kept, self.command))

@@ -57,6 +57,25 @@ def java_start(model: Model, stage: Stage, position: int) -> JavaStart:
     return _Reader(model, stage, position).read()
 
 
+def manifest_paths(text: str) -> tuple[str, ...] | None:
+    """The jars that a manifest, or the folder of those that a pom.xml, puts on the class path, relative to the program's jar.
+
+    Sources: the JAR file specification (Class-Path; lines of 72 bytes continued by a space); the documentation of Maven's
+    archiver (``addClasspath``, ``classpathPrefix``) and of its dependency plugin (``outputDirectory``).
+
+    Returns:
+        None where that is not told: a URL, or a folder that the dependencies are not seen to be copied to.
+    """
+    if "<project" not in text:
+        value = re.search(r"(?m)^Class-Path:(.*)$", re.sub(r"\r?\n ", "", text))
+        paths = tuple(value[1].split()) if value else ()
+        return paths if paths and not any(":" in path or "$" in path for path in paths) else None
+    prefix = re.search(r"<classpathPrefix>\s*(?:\./)?([\w.-]+)/?\s*<", text)
+    copied = re.findall(r"<outputDirectory>\s*\$\{project\.build\.directory\}/([\w.-]+)/?\s*<", text)
+    follows = prefix is not None and prefix[1] in copied and "copy-dependencies" in text and "classpathLayoutType" not in text
+    return (prefix[1],) if prefix is not None and follows else None
+
+
 @dataclass
 class _Reader:
     model: Model
@@ -89,6 +108,8 @@ class _Reader:
             if "/" in (words[0] or ""):
                 raise Refused("java is called by its path, which is another one in the runtime image", self.command)
             self.java(command, found)
+        elif name in SHELLS:
+            return  # what it runs is a command of its own
         elif "/" in (words[0] or ""):
             path = posixpath.normpath(posixpath.join(command.folder or "/", words[0] or ""))
             installed = re.match(r"(.*/build/install/[^/]+)/bin/[^/]+$", path)
@@ -99,7 +120,7 @@ class _Reader:
                 raise Refused(f"the program that starts, {path}, is not one that is followed", self.command)
             else:
                 found.others.append(path)
-        elif name not in SHELLS and name != "mvn-entrypoint.sh":
+        elif name != "mvn-entrypoint.sh":
             found.programs.add(name)
 
     def java(self, command: Started, found: JavaStart) -> None:
@@ -116,10 +137,11 @@ class _Reader:
                     raise Refused("what `java` runs is known only when it runs", self.command)
                 if word == "-jar":
                     found.jars.append(self.at(command, value))
-                    return self.jar(found.jars[-1])
+                    found.others += self.beside(found.jars[-1])
+                    return
                 if word in ("-m", "--module"):
                     found.main = value
-                    return None
+                    return
                 if not word.startswith("--add"):
                     class_path = [*(class_path or ()), *value.split(":")]
                     self.class_path(command, class_path, found)
@@ -141,7 +163,7 @@ class _Reader:
                 if variable is None:
                     raise Refused("CLASSPATH is known only when it is built", self.command)
                 self.class_path(command, variable.split(":"), found)
-            return None
+            return
         raise Refused("`java` is started without a program", self.command)
 
     def at(self, command: Started, path: str) -> str:
@@ -149,15 +171,18 @@ class _Reader:
             raise Refused("the folder in which it starts is not known", self.command)
         return posixpath.normpath(posixpath.join(command.folder or "/", path))
 
-    def jar(self, path: str) -> None:
-        """A jar stands for itself unless its manifest names others."""
+    def beside(self, jar: str) -> list[str]:
+        """The jars, or their folder, that the manifest of a jar names."""
         context = self.model.context
-        texts = [context.read_text(f) or "" for f in context.files() if _BUILD_FILE.search(f)] if context is not None else []
+        texts = {f: context.read_text(f) or "" for f in context.files() if _BUILD_FILE.search(f)} if context is not None else {}
         scripts = [self.model.file.instruction(p).value for p in self.stage.positions]
-        if "quarkus-app/" in path:
-            return
-        if any(re.search(r"addClasspath>\s*true|Class-Path|classpathPrefix", text) for text in (*texts, *scripts)):
-            raise Refused(f"{path} takes in other jars by its manifest, whose places are not followed", self.command)
+        if "quarkus-app/" in jar:
+            return []
+        naming = [f for f, text in texts.items() if re.search(r"addClasspath>\s*true|Class-Path|classpathPrefix", text)]
+        found = manifest_paths(texts[naming[0]]) if len(naming) == 1 else None
+        if found is None and (naming or any("Class-Path" in script for script in scripts)):
+            raise Refused(f"{jar} takes in other jars by its manifest, whose places are not followed", self.command)
+        return [posixpath.normpath(posixpath.join(posixpath.dirname(jar), path)) for path in found or ()]
 
     def class_path(self, command: Started, entries: list[str], found: JavaStart) -> None:
         for entry in entries:
