@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.native_project import Draft, Project
@@ -27,21 +27,26 @@ _FOLDERS = {
 _NOT_RUN = re.compile(r"(^|/)(include|share/man|share/doc|lib/cmake|lib/pkgconfig|share/info)(/|$)")
 
 
-def cmake_project(context: BuildContext, folder: str) -> Project | None:
-    """Read the CMakeLists.txt of a folder of the context and those it adds; None when there is none."""
+def cmake_project(context: BuildContext, folder: str, given: Mapping[str, str] | None = None) -> Project | None:
+    """Read the CMakeLists.txt of a folder of the context and those it adds; None when there is none.
+
+    given: variables that the command line sets with ``-D``.
+    """
     if context.read_text(posixpath.join(folder, "CMakeLists.txt")) is None:
         return None
-    reader = _Cmake(context, folder)
+    reader = _Cmake(context, folder, given or {})
     reader.read(folder, ".")
     return reader.finish()
 
 
 class _Cmake:
-    def __init__(self, context: BuildContext, root: str) -> None:
+    def __init__(self, context: BuildContext, root: str, given: Mapping[str, str]) -> None:
         self.context, self.root = context, root
         self.project = Draft()
-        self.variables: dict[str, str] = dict(_FOLDERS)
+        self.variables: dict[str, str] = {**_FOLDERS, **given}
         self.own_libraries: set[str] = set()
+        self.shared: dict[str, str] = {}
+        self.properties: dict[str, dict[str, str]] = {}
         self.link_names: list[str] = []
         self.found: list[str] = []
 
@@ -74,12 +79,29 @@ class _Cmake:
     def do_project(self, words: list[str], folder: str, step: str) -> None:
         self.variables.setdefault("PROJECT_NAME", words[0])
         self.variables.setdefault("CMAKE_PROJECT_NAME", words[0])
+        if "VERSION" in words[:-1]:
+            version = words[words.index("VERSION") + 1]
+            parts = dict(zip(("MAJOR", "MINOR", "PATCH", "TWEAK"), version.split("."), strict=False))
+            self.variables["PROJECT_VERSION"] = version
+            self.variables |= {f"PROJECT_VERSION_{name}": part for name, part in parts.items()}
 
     def do_set(self, words: list[str], folder: str, step: str) -> None:
         values = words[1:]
         if "CACHE" in values:
+            if words[0] in self.variables and "FORCE" not in values:
+                return  # given on the command line, or set before
             values = values[: values.index("CACHE")]
         self.variables[words[0]] = ";".join(v for v in values if v != "PARENT_SCOPE")
+
+    def do_option(self, words: list[str], folder: str, step: str) -> None:
+        self.variables.setdefault(words[0], words[-1] if len(words) > 2 else "OFF")
+
+    def do_set_target_properties(self, words: list[str], folder: str, step: str) -> None:
+        if "PROPERTIES" in words:
+            at = words.index("PROPERTIES")
+            pairs = dict(zip(words[at + 1 :: 2], words[at + 2 :: 2], strict=False))
+            for name in words[:at]:
+                self.properties.setdefault(name, {}).update(pairs)
 
     def do_file(self, words: list[str], folder: str, step: str) -> None:
         if words[0] in ("GLOB", "GLOB_RECURSE") and len(words) > 2:
@@ -94,16 +116,23 @@ class _Cmake:
         if "ALIAS" in words or "IMPORTED" in words or "$" in words[0]:
             return
         place = self.variables.get("CMAKE_RUNTIME_OUTPUT_DIRECTORY") or self.variables.get("EXECUTABLE_OUTPUT_PATH")
-        self.project.programs[words[0]] = place.removeprefix("@build").lstrip("/") or "." if place else step
-        if place and not place.startswith("@build"):
-            self.project.programs[words[0]] = f"@source/{posixpath.relpath(place, self.root)}"
+        self.project.programs[words[0]] = self.output(place, step)
         self.sources(words[1:], folder)
+
+    def output(self, place: str | None, step: str) -> str:
+        """The folder below that of the build, or marked as of the sources, that a target is put into."""
+        if place and not place.startswith("@build"):
+            return f"@source/{posixpath.relpath(place, self.root)}"
+        return place.removeprefix("@build").lstrip("/") or "." if place else step
 
     def do_add_library(self, words: list[str], folder: str, step: str) -> None:
         self.own_libraries.add(words[0])
         shared = {"SHARED", "MODULE"} & set(words) or (self.variables.get("BUILD_SHARED_LIBS", "OFF").upper() in ("ON", "TRUE", "1"))
         if shared and not {"STATIC", "INTERFACE", "OBJECT", "IMPORTED", "ALIAS"} & set(words):
-            self.project.shared = True
+            place = self.variables.get("CMAKE_LIBRARY_OUTPUT_DIRECTORY") or self.variables.get("LIBRARY_OUTPUT_PATH")
+            self.shared[words[0]] = self.output(place, step)
+            if "MODULE" in words:
+                self.project.unknown.append(f"the project makes {words[0]}, which is loaded when a program runs")
         self.sources(words[1:], folder)
 
     def do_target_sources(self, words: list[str], folder: str, step: str) -> None:
@@ -153,11 +182,13 @@ class _Cmake:
                 if word in _INSTALL_KEYWORDS:
                     break
                 names.append(word)
-            runtime = next((rest[i + 2] for i, w in enumerate(rest[:-2]) if w == "RUNTIME" and rest[i + 1] == "DESTINATION"), None)
+            kinds = {w: rest[i + 2] for i, w in enumerate(rest[:-2]) if w in ("RUNTIME", "LIBRARY") and rest[i + 1] == "DESTINATION"}
+            plain = places[0] if places and not kinds else None
             for name in names:
-                if name in self.own_libraries:
-                    continue
-                self.place(name, (runtime or (places[0] if places else "bin")) + "/")
+                if name in self.shared:
+                    self.place(name, (kinds.get("LIBRARY") or plain or "lib") + "/")
+                elif name not in self.own_libraries:
+                    self.place(name, (kinds.get("RUNTIME") or plain or (places[0] if places else "bin")) + "/")
         elif kind in ("FILES", "PROGRAMS") and places:
             files = rest[: rest.index("DESTINATION")] if "DESTINATION" in rest else []
             for name in files:
@@ -179,6 +210,8 @@ class _Cmake:
     def finish(self) -> Project:
         for name in self.link_names:
             plain = name.replace("Boost::", "boost_").rpartition("::")[2].removeprefix("-l")
+            if name in self.shared:
+                self.project.libraries.append(self.stem(name))
             if name in self.own_libraries or name.startswith("$<"):
                 continue
             if name.startswith("${"):
@@ -194,7 +227,24 @@ class _Cmake:
         flags = f"{self.variables.get('CMAKE_EXE_LINKER_FLAGS', '')} {self.variables.get('CMAKE_CXX_FLAGS', '')}"
         if re.search(r"(^|\s|;)-static(\s|;|$)", flags):
             self.project.static = True
+        self.names()
         return self.project.finished()
+
+    def stem(self, target: str) -> str:
+        return self.properties.get(target, {}).get("OUTPUT_NAME", target)
+
+    def names(self) -> None:
+        """The names of files in place of those of targets. Source: cmake-properties(7), OUTPUT_NAME, SOVERSION, VERSION."""
+        files = {name: self.stem(name) for name in self.project.programs}
+        for name, place in self.shared.items():
+            own = self.properties.get(name, {})
+            version = own.get("SOVERSION") or own.get("VERSION") or ""
+            files[name] = f"{own.get('PREFIX', 'lib')}{self.stem(name)}.so{f'.{version}' if version else ''}"
+            self.project.shared[files[name]] = place
+            if "$" in files[name]:
+                self.project.unknown.append(f"what the library {name} is called is computed")
+        self.project.programs = {files[name]: place for name, place in self.project.programs.items()}
+        self.project.installed = [(files.get(what, what), target) for what, target in self.project.installed]
 
 
 def _words(text: str) -> Iterator[str]:

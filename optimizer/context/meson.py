@@ -145,7 +145,7 @@ class _Meson:
             self.project.unknown.append(f"the sources of {name} are computed")
         self.project.sources += [posixpath.normpath(posixpath.join(self.folder, word)) for part in words for word in part or ()]
         if kind not in ("executable", "static_library"):
-            self.project.shared = True
+            self.project.unknown.append("the project makes shared libraries of its own")
         if kind != "executable":
             return
         flags = self.value(named.get("link_args", "[]"))

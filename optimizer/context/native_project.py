@@ -14,8 +14,9 @@ class Project(Struct, frozen=True):
 
     programs: names of programs with the folder, relative to the build folder, in which the build puts them; sources: their
     source files as context paths; libraries: what they link, by -l, package or target name; cxx: C++ is used; shared: the
-    project makes shared libraries; installed: pairs of a program's name or a source's path (relative to the context) and its
-    place below the prefix, a folder where it ends in a slash; unknown: why that may not be all.
+    shared libraries that it makes, by the file name that programs ask for, with the folder as for programs; installed: pairs of
+    a program's or library's name or a source's path (relative to the context) and its place below the prefix, a folder where it
+    ends in a slash; unknown: why that may not be all.
     """
 
     programs: Mapping[str, str]
@@ -23,7 +24,7 @@ class Project(Struct, frozen=True):
     libraries: tuple[str, ...]
     cxx: bool
     static: bool
-    shared: bool
+    shared: Mapping[str, str]
     installed: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
 
@@ -37,7 +38,7 @@ class Draft:
     libraries: list[str] = field(default_factory=list)
     cxx: bool = False
     static: bool = False
-    shared: bool = False
+    shared: dict[str, str] = field(default_factory=dict)
     installed: list[tuple[str, str]] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 

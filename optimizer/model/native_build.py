@@ -20,6 +20,7 @@ from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_c
 from optimizer.context.meson import meson_project
 from optimizer.context.native import SOURCES, Compiled, is_compiler, read_compiler, read_install
 from optimizer.context.native_project import Project
+from optimizer.context.project_commands import read_cmake, read_meson
 from optimizer.context.scripts import script_text
 from optimizer.ecosystems import SYSTEM, read_call, unwrapped
 from optimizer.model.model import Model, Stage
@@ -35,10 +36,6 @@ _HARMLESS = frozenset({
     "ctest", "valgrind", "clang-format", "cppcheck", "sh",
 })  # fmt: skip
 _FETCHES = frozenset({"curl", "wget", "tar", "unzip", "git", "svn", "hg"})
-_CMAKE_VALUED = frozenset({"-S", "-B", "-G", "-D", "--install-prefix", "-A", "-T"})
-_MESON_VALUED = frozenset(
-    {"--prefix", "--buildtype", "--libdir", "--bindir", "--datadir", "--sysconfdir", "--localstatedir", "-D", "-C", "--wrap-mode"}
-)
 _BUILD_FILES = ("CMakeLists.txt", "meson.build", "Makefile.am")
 _DEPTH = 6
 
@@ -319,81 +316,50 @@ class _Reader:
         self.projects[cwd] = (project, prefix, folder or cwd)
 
     def cmake(self, words: Sequence[str | None], cwd: str | None) -> None:
-        given = [w or "" for w in words[1:]]
-        if given[:1] in (["-E"], ["-P"], ["--version"]):
+        call = read_cmake(words)
+        if call is None:
             return
         self.built()
-        option = next((w for w in given if w in ("--build", "--install")), None)
-        if option is not None:
-            self.cmake_build(given, option, cwd)
-        else:
-            self.cmake_configure(given, cwd)
-
-    def cmake_build(self, given: list[str], option: str, cwd: str | None) -> None:
-        at = given.index(option)
-        folder = self.path(given[at + 1] if at + 1 < len(given) else None, cwd)
-        if folder is None or folder not in self.projects:
+        folder = self.path(call.build, cwd) if call.build is not None else cwd
+        if call.sets_up:
+            place = self.path(call.source, cwd) if call.source is not None else cwd
+            inside = self.inside(place, "CMakeLists.txt")
+            context = self.model.context
+            project = cmake_project(context, inside, call.given) if inside is not None and context is not None else None
+            if project is None or folder is None or place is None:
+                self.note("the CMakeLists.txt is not in the build context")
+            else:
+                self.projects[folder] = (project, call.prefix or "/usr/local", place)
+        elif folder is None or folder not in self.projects:
             self.note("what cmake builds is not clear")
-            return
-        prefix = next((given[i + 1] for i, w in enumerate(given[:-1]) if w == "--prefix"), None)
-        if prefix is not None:
-            project, _, source = self.projects[folder]
-            self.projects[folder] = (project, prefix, source)
-        goals = [given[i + 1] for i, w in enumerate(given[:-1]) if w in ("--target", "-t")]
-        self.generated(folder, ["install"] if option == "--install" else goals, {})
-
-    def cmake_configure(self, given: list[str], cwd: str | None) -> None:
-        source, build, prefix = None, cwd, "/usr/local"
-        for index, word in enumerate(given):
-            following = given[index + 1] if index + 1 < len(given) else ""
-            match = re.match(r"-DCMAKE_INSTALL_PREFIX(?::\w+)?=(.*)", word)
-            if word[:2] == "-S":
-                source = self.path(word[2:] or following, cwd)
-            elif word[:2] == "-B":
-                build = self.path(word[2:] or following, cwd)
-            elif match:
-                prefix = match[1]
-            elif word == "--install-prefix":
-                prefix = following
-            elif not word.startswith("-") and (index == 0 or given[index - 1] not in _CMAKE_VALUED):
-                source = self.path(word, cwd)
-        place = source or cwd
-        inside = self.inside(place, "CMakeLists.txt")
-        project = cmake_project(self.model.context, inside) if inside is not None and self.model.context is not None else None
-        if project is None or build is None or place is None:
-            self.note("the CMakeLists.txt is not in the build context")
-            return
-        self.projects[build] = (project, prefix, place)
+        else:
+            project, prefix, source = self.projects[folder]
+            self.projects[folder] = (project, call.prefix or prefix, source)
+            self.generated(folder, call.goals, {})
 
     def meson(self, words: Sequence[str | None], cwd: str | None) -> None:
-        """``meson setup``, ``compile`` and ``install``. Source: the manual page of meson(1)."""
         self.built()
-        if None in words[1:]:
+        given = [w for w in words if w is not None]
+        if len(given) != len(words):
             self.note("the arguments of meson are computed")
             return
-        given = [w for w in words[1:] if w is not None]
-        verb = given.pop(0) if given and given[0] in ("setup", "compile", "install", "test", "configure") else "setup"
-        build = next((given[i + 1] for i, w in enumerate(given[:-1]) if w == "-C"), None)
-        if verb == "test":
+        call = read_meson(given)
+        if call is None:
             return
-        if verb in ("compile", "install"):
-            folder = self.path(build or ".", cwd)
-            if folder not in self.projects or "--destdir" in given:
+        folder = self.path(call.build, cwd)
+        if not call.sets_up:
+            if folder is None or folder not in self.projects or "destdir" in call.given:
                 self.note("what meson builds is not clear")
-            elif folder is not None:
-                self.generated(folder, ["install"] if verb == "install" else [], {})
+            else:
+                self.generated(folder, call.goals, {})
             return
-        operands = [w for i, w in enumerate(given) if not w.startswith("-") and (i == 0 or given[i - 1] not in _MESON_VALUED)]
-        named = dict(w.lstrip("-").removeprefix("D").split("=", 1) for w in given if re.match(r"(--|-D)\w+=", w))
-        named |= {w[2:]: given[i + 1] for i, w in enumerate(given[:-1]) if w in _MESON_VALUED and w.startswith("--")}
-        place = self.path(operands[1] if len(operands) > 1 else ".", cwd)
-        target = self.path(operands[0], cwd) if operands else None
+        place = self.path(call.source, cwd)
         inside = self.inside(place, "meson.build")
-        project = meson_project(self.model.context, inside, named) if inside is not None and self.model.context is not None else None
-        if verb == "configure" or project is None or target is None or place is None:
+        project = meson_project(self.model.context, inside, call.given) if inside is not None and self.model.context is not None else None
+        if project is None or folder is None or place is None:
             self.note("the meson.build is not in the build context")
-            return
-        self.projects[target] = (project, named.get("prefix", "/usr/local"), place)
+        else:
+            self.projects[folder] = (project, call.prefix or "/usr/local", place)
 
     def generated(self, folder: str, goals: Sequence[str], given: Mapping[str, str]) -> None:
         """make or cmake in a folder that cmake or configure set up."""
@@ -402,20 +368,27 @@ class _Reader:
         for reason in project.unknown:
             self.note(reason)
         sources = tuple(posixpath.join(source, posixpath.relpath(s, inside)) for s in project.sources)
-        for name, place in project.programs.items():
+
+        def project_path(name: str, place: str) -> str:
             base = source if place.startswith("@source/") else folder
-            path = posixpath.normpath(posixpath.join(base, place.removeprefix("@source/"), name))
+            return posixpath.normpath(posixpath.join(base, place.removeprefix("@source/"), name))
+
+        for name, place in project.programs.items():
+            path = project_path(name, place)
             self.made[path] = Made(path, tuple(project.libraries), sources, project.cxx, project.static)
-        if project.shared:
-            self.note("the project makes shared libraries of its own")
+        for name, place in project.shared.items():
+            path = project_path(name, place)
+            self.made[path] = Made(path, (), sources, project.cxx, shared=True)
         if not any(goal.startswith("install") for goal in goals):
             return
         root = given.get("DESTDIR", "")
         for what, target in project.installed:
             place = posixpath.normpath(root + posixpath.join(prefix, target))
-            if what in project.programs:
-                origin = posixpath.normpath(posixpath.join(folder, project.programs[what].removeprefix("@source/"), what))
-                self.installed[posixpath.join(place, what)] = origin
+            target_place = project.programs.get(what) or project.shared.get(what)
+            if what in project.shared and prefix == "/usr" and target.startswith("lib/"):
+                self.note(f"where {what} is installed depends on the machine")  # GNUInstallDirs: lib/<multiarch> on Debian
+            elif target_place is not None:
+                self.installed[posixpath.join(place, what)] = project_path(what, target_place)
             else:
                 origin = posixpath.join(source, posixpath.relpath(what, inside))
                 folder_like = self.model.context is not None and self.model.context.is_dir(what)

@@ -50,6 +50,7 @@ def linked_libraries(build: NativeBuild, programs: Iterable[Made], image: BaseIm
     names = tuple(name for name in dict.fromkeys(linked) if not of_system(name) and not own_library(build, name))
     development = [p for p in installed if p.endswith("-dev") and p not in ("libc6-dev", "linux-libc-dev")]
     used: dict[str, None] = {}
+    covered: set[str] = set()
     found: list[str] = []
     open_names: list[str] = []
     for name in names:
@@ -58,10 +59,13 @@ def linked_libraries(build: NativeBuild, programs: Iterable[Made], image: BaseIm
         if package is not None:
             found.append(package)
         elif matches:
-            used.update(dict.fromkeys(matches))
+            # A package that stands for many, such as libboost-all-dev, is linked no further than by what is named.
+            single = [p for p in development_packages(name) if _packages_of(p, image) is not None]
+            used.update(dict.fromkeys(single[:1] if single and all(p.endswith("-all-dev") for p in matches) else matches))
+            covered.update(matches)
         else:
             open_names.append(name)
-    rest = [p for p in development if p not in used]
+    rest = [p for p in development if p not in used and p not in covered]
     for name in open_names:
         known = [p for p in development_packages(name) if _packages_of(p, image) is not None]
         if name.startswith("/") or (not known and not rest):
@@ -73,7 +77,7 @@ def linked_libraries(build: NativeBuild, programs: Iterable[Made], image: BaseIm
             where = f"{image.distribution} {image.release}" if image.release else "a release that the tag does not name"
             raise Refused(f"which runtime library belongs to {development_package} in {where} is not known", position)
         found += runtime
-    return Linked(tuple(dict.fromkeys(found)), names, tuple(p for p in development if p not in used))
+    return Linked(tuple(dict.fromkeys(found)), names, tuple(p for p in development if p not in used and p not in covered))
 
 
 def _packages_of(development: str, image: BaseImage) -> tuple[str, ...] | None:

@@ -46,6 +46,7 @@ _BUILD_VARIABLE = re.compile(
     r"CC|CXX|CPP|LD|AR|(C|CXX|CPP|LD)FLAGS|MAKEFLAGS|CMAKE_\w+|PKG_CONFIG\w*|DEBIAN_FRONTEND|(C|CPLUS)_INCLUDE_PATH|LIBRARY_PATH"
 )
 _NOT_RUN = re.compile(r"/(include|man|doc|pkgconfig|cmake|info)/|\.(a|la|h|hpp|pc|o|1|3|5|8)(\.gz)?$")
+_SHARED = re.compile(r"/lib[^/]*\.so[\d.]*$")
 
 
 def split_native(model: Model, stage: Stage) -> Change | None:
@@ -152,7 +153,7 @@ class _Splitter:
         middle += accounts
         paths = outermost((*self.own_libraries(), *self.installed_files(), *kept, *self.programs))
         middle += [copy_line(model, stage, name, path, path) for path in paths]
-        if any(re.search(r"/lib[^/]*\.so[\d.]*$", path) for path in paths):
+        if any((_SHARED.search(path) and is_below(path, "/usr")) or is_below(path, "/lib") for path in paths):
             middle.append(line(model, stage, "RUN", "ldconfig"))
         last = max(p for p in stage.positions if model.file.instruction(p).keyword == "RUN")
         relative = any(p.kind == "cwd" for p in (*self.sources.read, *self.sources.written)) or bool(kept)
@@ -247,7 +248,7 @@ class _Splitter:
         """What was placed outside of the sources, apart from what only building needs; shared libraries of the build's own."""
         found = []
         for path in (*self.build.installed, *self.build.links):
-            if not is_below(path, self.source) and not _NOT_RUN.search(path):
+            if not is_below(path, self.source) and (_SHARED.search(path) or not _NOT_RUN.search(path)):
                 found.append(path)
         return tuple(p for p in dict.fromkeys(found) if not is_below(p, "/tmp"))
 
