@@ -91,7 +91,8 @@ def _made(model: Model, stage: Stage, position: int, call: Call) -> tuple[str, .
         return None
     place = next(iter(found.values("--path", "--manifest-path")), ".").removesuffix("Cargo.toml") or "."
     inside = context_path(model, stage, posixpath.normpath(posixpath.join(folder, place)), position)
-    names = _binaries(model.context, inside) if inside is not None else []
+    whole = bool(call.options & {"--workspace", "--all"})
+    names = _binaries(model.context, inside, found.values("-p", "--package"), whole=whole) if inside is not None else []
     names = [n for n in names if not found.values("--bin") or n in found.values("--bin")]
     if call.verb is not None and call.verb.value == "install":
         home = stage.image.env.get("CARGO_HOME") if stage.image is not None else None
@@ -130,29 +131,49 @@ def _copies(model: Model, stage: Stage, made: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _binaries(context: BuildContext, folder: str) -> list[str]:
-    """The names of the programs that a package, or the members of a workspace, make."""
-    manifest = posixpath.normpath(posixpath.join(folder, "Cargo.toml"))
-    try:
-        data: dict[str, Any] = tomllib.loads(context.read_text(manifest) or "")
-    except tomllib.TOMLDecodeError:
-        return []
-    found: list[str] = []
-    for member in data.get("workspace", {}).get("members", ()):
-        for path in context.match(posixpath.join(folder, str(member))):
-            found += _binaries(context, path)
-    name = data.get("package", {}).get("name")
-    if name is None:
-        return found
-    binaries = data.get("bin", [])
-    found += [str(b.get("name", name)) for b in binaries if isinstance(b, dict)]
-    taken = {posixpath.normpath(str(b.get("path", ""))) for b in binaries if isinstance(b, dict)}
-    if context.exists(posixpath.join(folder, "src/main.rs")) and "src/main.rs" not in taken:
-        found.append(str(name))
-    for file in context.under(posixpath.join(folder, "src/bin")):
-        relative = posixpath.relpath(file, posixpath.join(folder, "src/bin"))
-        if relative.endswith(".rs") and "/" not in relative:
-            found.append(relative.removesuffix(".rs"))
-        elif relative.endswith("/main.rs") and relative.count("/") == 1:
-            found.append(relative.partition("/")[0])
+def _binaries(context: BuildContext, folder: str, packages: tuple[str, ...], *, whole: bool) -> list[str]:
+    """The names of the programs that a build in a folder makes. packages: those named; whole: all of the workspace.
+
+    Source: "Package selection" in the manual page cargo-build(1).
+    """
+    data = _manifest(context, folder)
+    workspace = data.get("workspace", {})
+    chosen = workspace.get("members", ()) if whole or packages else workspace.get("default-members", workspace.get("members", ()))
+    excluded = {posixpath.normpath(posixpath.join(folder, str(path))) for path in workspace.get("exclude", ())}
+    members = [path for member in chosen for path in context.match(posixpath.join(folder, str(member))) if path not in excluded]
+    if "package" in data and not (whole or packages):
+        members = []  # without options, the package in the folder alone
+    found = []
+    for place in dict.fromkeys([folder, *members]):
+        manifest = _manifest(context, place)
+        if not packages or str(manifest.get("package", {}).get("name")) in packages:
+            found += _of_package(context, place, manifest)
     return list(dict.fromkeys(found))
+
+
+def _manifest(context: BuildContext, folder: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(context.read_text(posixpath.normpath(posixpath.join(folder, "Cargo.toml"))) or "")
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _of_package(context: BuildContext, folder: str, manifest: dict[str, Any]) -> list[str]:
+    """The names of the programs of one package, those left out that ask for a feature. Source: "Cargo Targets" in the Cargo book."""
+    package = manifest.get("package", {})
+    if "name" not in package:
+        return []
+    name = str(package["name"])
+    binaries = [each for each in manifest.get("bin", ()) if isinstance(each, dict)]
+    barred = {str(each.get("name", name)) for each in binaries if each.get("required-features")}
+    found = [str(each.get("name", name)) for each in binaries]
+    taken = {posixpath.normpath(str(each.get("path", ""))) for each in binaries}
+    automatic = package.get("autobins") is not False
+    if automatic and context.exists(posixpath.join(folder, "src/main.rs")) and "src/main.rs" not in taken:
+        found.append(name)
+    for file in context.under(posixpath.join(folder, "src/bin")) if automatic else ():
+        relative = posixpath.relpath(file, posixpath.join(folder, "src/bin"))
+        stem = relative.removesuffix("/main.rs" if relative.count("/") == 1 else ".rs")
+        if stem != relative and "/" not in stem and f"src/bin/{relative}" not in taken:
+            found.append(stem)
+    return [each for each in dict.fromkeys(found) if each not in barred]

@@ -120,8 +120,11 @@ class _Splitter:
             if node.keyword in ("COPY", "ADD") and position > self.last and not made:
                 check_owner(node, base.image, position)
         middle += [copy_line(model, stage, name, path, path) for path in files]
-        for output in start.made:
-            target = f"/usr/local/bin/{posixpath.basename(output)}" if output in start.relocated else output
+        placed = {posixpath.basename(path) for path in self.builds.copies}
+        others = [path for path in outputs if path in self.builds.copies or posixpath.basename(path) not in placed]
+        searched = {posixpath.dirname(path) for path in start.relocated}
+        for output in dict.fromkeys((*others, *start.made)):
+            target = f"/usr/local/bin/{posixpath.basename(output)}" if posixpath.dirname(output) in searched else output
             middle.append(copy_line(model, stage, name, output, target))
         split = Split(
             name, base.reference, self.last, tuple(middle), replaced=start.replaced, workdir=self.workdir not in (None, "/"),
