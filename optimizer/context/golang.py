@@ -6,24 +6,21 @@ inside a comment or a string can be taken for code.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from msgspec import Struct
 
 from optimizer.context.commands import command_programs, shell_writes
-from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
 from optimizer.context.go_constants import GoText, constant
-from optimizer.context.parameters import given_to, parameter_at
-from optimizer.context.places import HOLE, Place, Unknown, join, resolve
+from optimizer.context.go_source import GoFile
+from optimizer.context.places import HOLE, Place, Unknown, resolve
 from optimizer.context.scopes import Value
 
-_TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|'(?:\\.|[^'\\\n])+'", re.DOTALL)
 _OTHER_SYSTEM = re.compile(r"_(windows|darwin|freebsd|netbsd|openbsd|plan9|solaris|js|wasip1|android|ios|aix)(_\w+)?\.go$")
 _OTHER_BUILDS = frozenset({"ignore", "windows", "darwin", "js", "wasm", "plan9", "!linux", "tools", "!unix"})
 """Build constraints of files that take no part in a program for Linux."""
@@ -127,28 +124,39 @@ class _Findings:
     tls: bool = False
 
 
-def go_module(context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset()) -> GoModule | None:
-    """Read the Go module of a folder; None when it has no go.mod. stamped: names of variables that the linker sets."""
+def go_module(
+    context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset(), environment: Mapping[str, str | None] | None = None
+) -> GoModule | None:
+    """Read the Go module of a folder; None when it has no go.mod.
+
+    Args:
+        context: The build context.
+        folder: The folder.
+        stamped: Names of variables that the linker sets.
+        environment: The variables that the program finds set, None for a value that is not known.
+    """
     folder = posixpath.normpath(folder)
     text = context.read_text(posixpath.join(folder, "go.mod"))
-    return None if text is None else _module(context, folder, text, stamped)
+    return None if text is None else _module(context, folder, text, stamped, environment or {})
 
 
-def go_sources(context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset()) -> GoModule:
-    """Read the Go source of a folder that has no go.mod: a program of one package, or one below GOPATH."""
-    return _module(context, posixpath.normpath(folder), "", stamped)
+def go_sources(
+    context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset(), environment: Mapping[str, str | None] | None = None
+) -> GoModule:
+    """Read the Go source of a folder that has no go.mod: a program of one package, or one below GOPATH. Arguments as above."""
+    return _module(context, posixpath.normpath(folder), "", stamped, environment or {})
 
 
 def go_literals(context: BuildContext, folder: str = ".") -> frozenset[str]:
     """The values of all string literals in the Go source of a folder and of those below."""
     paths = [path for path in context.under(posixpath.normpath(folder)) if path.endswith(".go") and not path.endswith("_test.go")]
     sources = {path: context.read_text(path) for path in paths}
-    return frozenset(text for path, source in sources.items() if source is not None for text in _File(path, source).strings)
+    return frozenset(text for path, source in sources.items() if source is not None for text in GoFile(path, source).strings)
 
 
-def _module(context: BuildContext, folder: str, text: str, stamped: frozenset[str]) -> GoModule:
+def _module(context: BuildContext, folder: str, text: str, stamped: frozenset[str], environment: Mapping[str, str | None]) -> GoModule:
     found = _Findings()
-    files: list[_File] = []
+    files: list[GoFile] = []
     if context.truncated:
         found.unknown.add(Unknown("context", folder, "has too many files to list"))
     nested = [posixpath.dirname(f) for f in context.under(folder) if f.endswith("/go.mod") and posixpath.dirname(f) != folder]
@@ -162,18 +170,18 @@ def _module(context: BuildContext, folder: str, text: str, stamped: frozenset[st
             if source is None:
                 found.unknown.add(Unknown("context", path, "cannot be read as text"))
             else:
-                files.append(_File(path, source))
+                files.append(GoFile(path, source))
     files = [file for file in files if file.constraint not in _OTHER_BUILDS]
     packages: dict[str, list[GoText]] = {}
     for file in files:
         packages.setdefault(posixpath.dirname(file.path), []).append(file.text)
     for file in files:
-        file.module = files
+        file.module, file.environment = files, environment
         place = posixpath.dirname(file.path)
         others = tuple(text for name, texts in packages.items() if name != place for text in texts)
         file.constant = partial(constant, file=file.text, package=packages[place], others=others, stamped=stamped)
     for file in files:
-        file.add_to(found)
+        _Reader(file).add_to(found)
     directives = list(_directives(text))
     one = {words[0]: words[1].strip('"') for words in directives if len(words) == 2}
     requires = {GoRequire(w[1].strip('"'), w[2], w[-1] == "//indirect") for w in directives if w[0] == "require" and len(w) >= 3}
@@ -215,54 +223,25 @@ def _replaces(folder: str, directives: Iterable[list[str]]) -> Iterable[GoReplac
             yield GoReplace(words[1], " ".join(target), f"..{inside}" if inside and inside.startswith("/") else inside)
 
 
-class _File:
-    """One Go file: `code` without comments, in which `"7"` stands for the string literal `strings[7]`."""
+class _Reader:
+    """Adds what one file holds to the findings."""
 
-    def __init__(self, path: str, source: str) -> None:
-        self.path = path
-        self.strings: list[str] = []
-        self.embeds: list[str] = []
-        self.constraint = ""
-        self.code = _TOKEN.sub(self._token, source)
-        self.names: dict[str, str] = {}
-        for block in re.findall(r"^import\b\s*(?:\((.*?)\)|([^\n]*))", self.code, re.MULTILINE | re.DOTALL):
-            for alias, number in re.findall(r"([\w.]+)?\s*\"(\d+)\"", block[0] or block[1]):
-                package = self.strings[int(number)]
-                plain = re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1]
-                self.names[package] = alias or plain
-        self.text = GoText(self.code, self.strings)
-        self.constant: Callable[[str], str | None] = lambda name: None
-        self.module: list[_File] = [self]
-
-    def _token(self, found: re.Match[str]) -> str:
-        text = found[0]
-        if text.startswith("//"):
-            directive = re.match(r"//go:(embed|build)[ \t]+(.*)", text)
-            if directive and directive[1] == "embed":
-                self.embeds += [a or b or c for a, b, c in re.findall(r"\"([^\"]*)\"|`([^`]*)`|(\S+)", directive[2])]
-            elif directive:
-                self.constraint = directive[2].strip()
-            return ""
-        if text.startswith("/*"):
-            return "\n" * text.count("\n") or " "
-        if text.startswith("'"):
-            return "0"
-        self.strings.append(text[1:-1] if text.startswith("`") else _unquote(text))
-        return f'"{len(self.strings) - 1}"' + "\n" * text.count("\n")
+    def __init__(self, file: GoFile) -> None:
+        self.file = file
 
     def add_to(self, found: _Findings) -> None:
-        folder = posixpath.dirname(self.path)
-        found.imports.update(self.names)
-        found.cgo.update({self.path} if "C" in self.names else ())
-        if re.search(r"^package[ \t]+main\b", self.code, re.MULTILINE):
+        folder = posixpath.dirname(self.file.path)
+        found.imports.update(self.file.names)
+        found.cgo.update({self.file.path} if "C" in self.file.names else ())
+        if re.search(r"^package[ \t]+main\b", self.file.code, re.MULTILINE):
             found.mains.add(folder or ".")
-        found.embeds.update(posixpath.normpath(posixpath.join(folder, pattern.removeprefix("all:"))) for pattern in self.embeds)
-        found.zones |= bool(self._calls("time", {"LoadLocation": 0})) and "time/tzdata" not in self.names
+        found.embeds.update(posixpath.normpath(posixpath.join(folder, pattern.removeprefix("all:"))) for pattern in self.file.embeds)
+        found.zones |= bool(self._calls("time", {"LoadLocation": 0})) and "time/tzdata" not in self.file.names
         found.tls |= any(self._mentions(package, names) for package, names in _TLS.items())
         for line, given in self._commands():
             names = command_programs(given)
             if names is None:
-                found.unknown.add(Unknown("program", f"{self.path}:{line}", "starts a computed program"))
+                found.unknown.add(Unknown("program", f"{self.file.path}:{line}", "starts a computed program"))
             found.programs.update(names or ())
             if names and posixpath.basename(names[0]) in ("sh", "bash"):
                 redirected = [text for word in given if isinstance(word, str) for text in shell_writes(word)]
@@ -272,20 +251,26 @@ class _File:
         for line, flags, value in self._opened():
             writes = re.search(r"O_(WRONLY|RDWR|CREATE|APPEND|TRUNC)", flags) or "O_RDONLY" not in flags
             self._places(found, "write" if writes else "read", found.written if writes else found.read, [(line, value)])
-        opened = [(at, two) for at, two in self._arguments("database/sql", "Open") if len(two) > 1 and "sqlite" in self._value(two[0])]
-        sqlite = [(self._line(at), text) for at, two in opened for text in self._values(two[1], at)]
+        opened = [
+            (at, two) for at, two in self.file.arguments("database/sql", "Open") if len(two) > 1 and "sqlite" in self.file.value(two[0])
+        ]
+        sqlite = [(self.file.line(at), text) for at, two in opened for text in self.file.values(two[1], at)]
         self._places(found, "write", found.written, [(line, text.removeprefix("file:").split("?")[0]) for line, text in sqlite])
-        sockets = [(at, two) for at, two in self._arguments("net", "Listen") if len(two) > 1 and self._value(two[0]).startswith("unix")]
-        self._places(found, "write", found.written, [(self._line(at), text) for at, two in sockets for text in self._values(two[1], at)])
+        sockets = [
+            (at, two) for at, two in self.file.arguments("net", "Listen") if len(two) > 1 and self.file.value(two[0]).startswith("unix")
+        ]
+        self._places(
+            found, "write", found.written, [(self.file.line(at), text) for at, two in sockets for text in self.file.values(two[1], at)]
+        )
         if self._mentions("os", ("Chdir",)):
-            found.unknown.add(Unknown("write", self.path, "changes the folder that it runs in"))
+            found.unknown.add(Unknown("write", self.file.path, "changes the folder that it runs in"))
         addresses = [*self._all(_LISTENED), *self._addresses()]
         for line, value in addresses:
             port = re.search(r":(\d+)$", value)
             if port:
                 found.ports.update({int(port[1])} if port[1] != "0" else ())
             elif HOLE in value:
-                found.unknown.add(Unknown("port", f"{self.path}:{line}", "listens on a computed port"))
+                found.unknown.add(Unknown("port", f"{self.file.path}:{line}", "listens on a computed port"))
 
     def _places(self, found: _Findings, kind: str, places: set[Place], named: Iterable[tuple[int, str]]) -> None:
         for line, text in named:
@@ -294,89 +279,46 @@ class _File:
                 places.add(place)
             elif HOLE in text:
                 about = f"{kind}s {'to ' if kind == 'write' else ''}a computed path"
-                found.unknown.add(Unknown("write" if kind == "write" else "read", f"{self.path}:{line}", about))
+                found.unknown.add(Unknown("write" if kind == "write" else "read", f"{self.file.path}:{line}", about))
 
     def _mentions(self, package: str, names: Iterable[str]) -> bool:
-        alias = self.names.get(package)
-        return alias is not None and re.search(rf"\b{re.escape(alias)}\.({'|'.join(names)})\b", self.code) is not None
+        alias = self.file.names.get(package)
+        return alias is not None and re.search(rf"\b{re.escape(alias)}\.({'|'.join(names)})\b", self.file.code) is not None
 
     def _all(self, table: dict[str, dict[str, int | None]]) -> list[tuple[int, str]]:
-        return [one for package, calls in table.items() if package in self.names for one in self._calls(package, calls)]
+        return [one for package, calls in table.items() if package in self.file.names for one in self._calls(package, calls)]
 
     def _calls(self, package: str, calls: Mapping[str, int | None]) -> list[tuple[int, str]]:
         """Line and value of one argument (of all for None) of calls of a package's functions, or of methods for ""."""
         found: list[tuple[int, str]] = []
         for name, position in calls.items():
-            for at, given in self._arguments(package, name):
+            for at, given in self.file.arguments(package, name):
                 wanted = given if position is None else given[position : position + 1]
-                values = [value + ("/" if name.startswith("Mkdir") else "") for argument in wanted for value in self._values(argument, at)]
+                values = [
+                    value + ("/" if name.startswith("Mkdir") else "") for argument in wanted for value in self.file.values(argument, at)
+                ]
                 # Of a pattern, the folder is what is known.
-                found += [(self._line(at), re.sub(r"[*?\[].*", HOLE, value) if "Glob" in name else value) for value in values]
+                found += [(self.file.line(at), re.sub(r"[*?\[].*", HOLE, value) if "Glob" in name else value) for value in values]
         return found
 
-    def _line(self, at: int) -> int:
-        return self.code.count("\n", 0, at) + 1
-
-    def _arguments(self, package: str, name: str) -> list[tuple[int, list[str]]]:
-        """Offset and arguments of every call of a package's function, or of a method for ""."""
-        alias = self.names.get(package)
-        if package and alias is None:
-            return []
-        owner = rf"(?<![\w.]){re.escape(alias)}" if alias else r"[\w)\]]"
-        calls = re.finditer(rf"{owner}\.{name}\(", self.code)
-        return [(call.start(), split_expressions(self.code, call.end())) for call in calls]
-
     def _commands(self) -> list[tuple[int, tuple[Value, ...]]]:
-        """Line and words of every program that is started."""
-        return [
-            (self._line(at), tuple(map(self._value, given[position:])))
-            for package, calls in _STARTED.items()
-            for name, position in calls.items()
-            for at, given in self._arguments(package, name)
-        ]
+        """Line and words of every program that is started; of a program that a parameter names, what all calls give it."""
+        file = self.file
+        found: list[tuple[int, tuple[Value, ...]]] = []
+        for package, calls in _STARTED.items():
+            for name, position in calls.items():
+                for at, given in file.arguments(package, name):
+                    words = given[position:]
+                    found += [(file.line(at), command) for command in file.commands(words, at)]
+        return found
 
     def _opened(self) -> list[tuple[int, str, str]]:
-        opened = [(at, given) for at, given in self._arguments("os", "OpenFile") if len(given) > 1]
-        return [(self._line(at), given[1], value) for at, given in opened for value in self._values(given[0], at)]
+        opened = [(at, given) for at, given in self.file.arguments("os", "OpenFile") if len(given) > 1]
+        return [(self.file.line(at), given[1], value) for at, given in opened for value in self.file.values(given[0], at)]
 
     def _addresses(self) -> list[tuple[int, str]]:
         """Addresses of http.Server values and of the routers that are started with one literal address."""
-        fields = re.finditer(r"\bAddr:\s*([^,}\n]+)", self.code) if "net/http" in self.names else ()
-        found = [(self.code.count("\n", 0, one.start()) + 1, self._value(one[1])) for one in fields]
+        fields = re.finditer(r"\bAddr:\s*([^,}\n]+)", self.file.code) if "net/http" in self.file.names else ()
+        found = [(self.file.code.count("\n", 0, one.start()) + 1, self.file.value(one[1], one.start())) for one in fields]
         methods = [one for name in ("Run", "Start", "Listen") for one in self._calls("", {name: 0})]
         return found + [(line, value) for line, value in methods if re.search(r":\d+$", value)]
-
-    def _values(self, expression: str, at: int) -> list[str]:
-        """The texts of an expression at an offset; of a parameter, what all calls of its function give it."""
-        value = self._value(expression)
-        if value != HOLE or not expression.isidentifier() or (found := parameter_at(self.code, at, expression, go=True)) is None:
-            return [value]
-        given = given_to(found, [file.code for file in self.module], go=True)
-        return [self.module[index]._value(argument) for index, argument in given] if given is not None else [value]
-
-    def _value(self, expression: str) -> str:
-        """The text of an expression: literals, constants, their sums and filepath.Join; otherwise `HOLE`."""
-        pieces = [piece.strip() for piece in split_expressions(f"{expression})", 0, "+")]
-        texts: list[str] = []
-        for piece in pieces:
-            string = re.fullmatch(r"\"(\d+)\"", piece)
-            joined = re.match(r"(?:file)?path\.Join\(", piece)
-            if string:
-                texts.append(self.strings[int(string[1])])
-            elif joined:
-                texts.append(
-                    join(*(self._value(part).lstrip("/" if i else "") for i, part in enumerate(split_expressions(piece, joined.end()))))
-                )
-            else:
-                value = self.constant(piece) if piece.isidentifier() else None
-                texts.append(HOLE if value is None else value)
-        return "".join(texts)
-
-
-def _unquote(text: str) -> str:
-    """The value of an interpreted string literal; one with an escape that JSON does not know counts as computed."""
-    try:
-        value: Value = json.loads(text) if "\\" in text else text[1:-1]
-    except ValueError:
-        return HOLE
-    return str(value)

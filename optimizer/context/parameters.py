@@ -66,6 +66,14 @@ def _declared(part: str, *, go: bool) -> str:
     return found[1] if found else ""
 
 
+class Calling(Struct, frozen=True):
+    """A call of a function: the index of its source, its offset there, and the arguments as written."""
+
+    source: int
+    at: int
+    arguments: tuple[str, ...]
+
+
 def given_to(parameter: Parameter, codes: Iterable[str], *, go: bool) -> list[tuple[int, str]] | None:
     """The expressions that calls of a function give a parameter, each with the index of its source; None when others may do so.
 
@@ -74,8 +82,15 @@ def given_to(parameter: Parameter, codes: Iterable[str], *, go: bool) -> list[tu
         codes: All sources of the program, masked.
         go: Whether they are Go.
     """
-    found: list[tuple[int, str]] = []
-    name = parameter.function
+    calls = calls_of(parameter.function, codes, go=go)
+    if not calls or any(parameter.index >= len(call.arguments) for call in calls):
+        return None
+    return [(call.source, call.arguments[parameter.index]) for call in calls]
+
+
+def calls_of(name: str, codes: Iterable[str], *, go: bool) -> list[Calling] | None:
+    """The calls of a function in all sources of a program; None when others may call it. Arguments as above."""
+    found: list[Calling] = []
     definitions = _GO if go else _C
     for index, code in enumerate(codes):
         own = {match.start(1) for match in definitions.finditer(code) if match[1] == name}
@@ -89,10 +104,8 @@ def given_to(parameter: Parameter, codes: Iterable[str], *, go: bool) -> list[tu
             arguments = split_expressions(code, use.end())
             if not go and _declares(code, use.start(), arguments):
                 continue
-            if parameter.index >= len(arguments):
-                return None
-            found.append((index, arguments[parameter.index]))
-    return found or None
+            found.append(Calling(index, use.start(), tuple(arguments)))
+    return found
 
 
 def _declares(code: str, at: int, arguments: list[str]) -> bool:

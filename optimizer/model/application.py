@@ -349,8 +349,8 @@ class _Gatherer:
         others = [entry for entry in entries if found.get(entry) is None]
         if not programs and len(others) < 2 and self.start.language != "rust":
             self._go(None)
-        elif others:
-            self.unknown.add(Unknown("program", "", f"what {others[0]} does is not known"))
+        elif others or not programs:
+            self.unknown.add(Unknown("program", "", f"what {others[0] if others else 'the program'} does is not known"))
 
     def _source(self, language: str) -> None:
         found = source_use(language, self.model, self.stage, self.start, self.environment)

@@ -70,6 +70,12 @@ def go_builds(model: Model, stage: Stage) -> tuple[GoBuild, ...]:
     return tuple(found)
 
 
+def _found_by_program(model: Model) -> dict[str, str | None]:
+    """The variables that a container of the final stage has."""
+    image = model.final.image
+    return {**(image.env if image is not None else {}), **model.behind(model.final).env}
+
+
 def _quoted(words: tuple[str, ...]) -> str:
     import shlex
 
@@ -164,23 +170,29 @@ class _Reader:
     def module(self, cwd: str | None, stamped: frozenset[str]) -> GoModule | None:
         """The module around a folder of the image, else the folder's own source. stamped: variables that the linker sets."""
         context = self.model.context
-        inside = context_path(self.model, self.stage, cwd, self.position, must_exist=False) if cwd is not None else None
+        inside = self.inside(cwd) if cwd is not None else None
         if inside is None or context is None:
             return None
         folder = inside
+        found = _found_by_program(self.model)
         while True:
             if context.exists(posixpath.join(folder, "go.mod")):
-                return go_module(context, folder, stamped)
+                return go_module(context, folder, stamped, found)
             if folder in ("", "."):
                 break
             folder = posixpath.dirname(folder) or "."
-        return go_sources(context, inside, stamped) if any(f.endswith(".go") for f in context.under(inside)) else None
+        return go_sources(context, inside, stamped, found) if any(f.endswith(".go") for f in context.under(inside)) else None
+
+    def inside(self, cwd: str) -> str | None:
+        """The folder of the context that is copied to a folder of the image, as a whole or file by file."""
+        whole = context_path(self.model, self.stage, cwd, self.position, must_exist=False)
+        return whole if whole is not None else build_folder(self.model, self.stage, cwd, ("go.mod",), self.position)
 
     def folder(self, cwd: str | None, module: GoModule | None) -> str | None:
         """Where the module lies in the image."""
         if cwd is None or module is None:
             return None
-        inside = context_path(self.model, self.stage, cwd, self.position, must_exist=False) or "."
+        inside = self.inside(cwd) or "."
         step = posixpath.relpath(module.folder, inside)
         return posixpath.normpath(posixpath.join(cwd, step))
 
@@ -236,7 +248,7 @@ class _Reader:
         return found
 
     def below(self, folder: str, pattern: str, cwd: str) -> bool:
-        inside = context_path(self.model, self.stage, cwd, self.position, must_exist=False) or "."
+        inside = self.inside(cwd) or "."
         base = posixpath.normpath(posixpath.join(inside, pattern.removesuffix("...").rstrip("/") or "."))
         return base == "." or folder == base or folder.startswith(f"{base}/") or not pattern.startswith(".")
 

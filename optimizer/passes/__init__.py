@@ -40,6 +40,7 @@ from optimizer.passes.skip_login_log import SkipLoginLog
 from optimizer.passes.sort_packages import SortPackages
 from optimizer.passes.split_stages import SplitStages
 from optimizer.passes.start_program import StartProgram
+from optimizer.passes.tune_go_builds import TuneGoBuilds
 from optimizer.passes.uniform_keywords import UniformKeywords
 from optimizer.passes.update_before_install import UpdateBeforeInstall
 from optimizer.passes.workdir_instead_of_cd import WorkdirInsteadOfCd
@@ -67,6 +68,7 @@ PASSES: tuple[Pass, ...] = (
     ReorderCopies(),  # before merging, which would join an install with steps that read the source
     StartProgram(),  # before splitting, which leaves a package manager behind where nothing starts it
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
+    TuneGoBuilds(),  # behind repairing and splitting, which say how programs are compiled where they change that
     OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
     AddWithChecksum(),
     CopyWithOwner(),  # behind splitting, which takes installs out of the folder that is given away

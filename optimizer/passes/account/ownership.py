@@ -20,11 +20,12 @@ _WRITABLE = ("/tmp", "/var/tmp", "/dev", "/proc")
 _SYSTEM = (
     "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/usr/bin", "/usr/include",
     "/usr/lib", "/usr/libexec", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share",
-    "/var/spool",
+    "/var/cache/apt", "/var/cache/debconf", "/var/cache/fontconfig", "/var/cache/ldconfig", "/var/cache/man", "/var/spool/cron",
+    "/var/spool/mail", "/var/spool/postfix", "/var/spool/rsyslog",
 )  # fmt: skip
 _SHARED = frozenset({
     "/", "/home", "/media", "/mnt", "/opt", "/run", "/srv", "/usr", "/usr/local", "/usr/src", "/var", "/var/cache", "/var/lib", "/var/log",
-    "/var/run", "/var/www",
+    "/var/run", "/var/spool", "/var/www",
 })  # fmt: skip
 """Folders in which every program may have one of its own, and which belong to none."""
 _FILE, _FOLDER = "file", "folder"

@@ -150,7 +150,7 @@ def _harmless_call(application: Application, context: BuildContext, name: str) -
         calls = len(re.findall(rf"[\"'`](?:/[\w/]*/)?{name}[\"'`\s]", text))
         fixed = len(re.findall(rf"[\"'](?:/[\w/]*/)?{name}[\"']\s*,?\s*\[?\s*(?:[\"']--?[\w-]+[\"']\s*,?\s*)*[\])]", text))
         fixed += len(re.findall(rf"[\"'`]{name}\s+--?(?:version|help|v|V|h)[\"'`]", text))
-        if calls > fixed and not re.search(r"\btempfile\b|tmpdir\(|mkdtemp|NamedTemporaryFile|[\"'`]/tmp/", text):
+        if calls > fixed and not re.search(r"\btempfile\b|tmpdir\(|mkdtemp|MkdirTemp|NamedTemporaryFile|[\"'`]/tmp/", text):
             return False
     return True
 

@@ -23,6 +23,7 @@ from optimizer.model.start import start_of
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.repair.certificates import certificates
 from optimizer.passes.repair.files import left_behind
+from optimizer.passes.repair.time_zones import time_zones
 from optimizer.passes.split.crates import crate_libraries
 from optimizer.passes.split.go_compile import edited_builds, linked_statically
 from optimizer.passes.split.linked import cgo_libraries, linked_libraries, needs_c, uses_cxx
@@ -61,6 +62,7 @@ def repairs(model: Model, stage: Stage) -> Iterator[Change | Refusal]:
         languages = {program.language for program in programs}
         change = repair.go() if languages == {"go"} else repair.rust() if languages == {"rust"} else repair.native()
         change = change if change is not None else certificates(model, stage, builder, programs)
+        change = change if change is not None else time_zones(model, stage, builder, programs)
         change = change if change is not None else left_behind(model, stage, builder, programs)
     except Refused as refused:
         yield Refusal(f"not repaired: {refused}", refused.position)
@@ -85,7 +87,8 @@ class _Repair:
             self.origin.libc in ("glibc", "musl") and self.image.libc in ("glibc", "musl", "none") and self.image.libc != self.origin.libc
         )
         self.older = _GLIBC.get(self.origin.release or "", 0) >= _START > _GLIBC.get(self.image.release or "", _START)
-        other = f"{self.image.text} has an older one" if self.older else f"{self.image.text} has {self.image.libc}"
+        self.unsure = self.image.family == "busybox" and self.image.libc is None
+        other = f"{self.image.text} has an older one" if self.older else f"{self.image.text} has {self.image.libc or 'one that changes'}"
         self.lacking = f"{self.image.text} has no C library" if self.image.libc == "none" else other
 
     # Go.
@@ -99,7 +102,7 @@ class _Repair:
         if not linked:
             return None
         if why is None:
-            return self.without_c(linked, modules) if (self.foreign or self.older) and _may_link(modules) else None
+            return self.without_c(linked, modules) if (self.foreign or self.older or self.unsure) and _may_link(modules) else None
         libraries: tuple[str, ...] = ()
         if self.origin.package_manager == "apt":
             development = [p for p in self.installed(self.builder) if p.endswith("-dev")]

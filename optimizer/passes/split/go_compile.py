@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from optimizer.context.golang import GoModule
 from optimizer.model import Model, Stage, mounts
@@ -11,6 +11,8 @@ from optimizer.model.go_builds import GoBuild
 from optimizer.passes.split.go_project import GoProject
 from optimizer.passes.text import keyword_like, line_end_of
 from optimizer.syntax import Directive, Instruction, Node
+from optimizer.syntax.joined import JoinedText
+from optimizer.syntax.shell import Word
 
 _BUILD_VARIABLE = re.compile(r"CGO_\w+|GO[A-Z0-9]*|GO(LANG)?_VERSION|CC|CXX|PKG_CONFIG\w*|GIT_TERMINAL_PROMPT|DEBIAN_FRONTEND|PATH")
 _PROGRAM_VARIABLES = frozenset({"GODEBUG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOTRACEBACK"})
@@ -95,9 +97,10 @@ def _command_edits(node: Instruction, build: GoBuild, static: bool, symbols: boo
     if static and build.cgo is None and not re.search(r"-static\b", build.option("ldflags") or ""):
         at = script.source(command.start)
         edits.append((at, at, "CGO_ENABLED=0 "))
+    words = command.words
+    edits += _rebuilding(script, words, node.text)
     if symbols or _debugs(build):
         return edits
-    words = command.words
     verb = next(i for i, w in enumerate(words) if w.value in ("build", "install") and (words[i - 1].value or "").endswith("go"))
     given = next((i for i, w in enumerate(words) if re.match(r"--?ldflags(=|$)", w.text)), None)
     if given is None:
@@ -109,6 +112,22 @@ def _command_edits(node: Instruction, build: GoBuild, static: bool, symbols: boo
         at = script.source(word.start) + quote.end()
         edits.append((at, at, "-s -w " if word.text[quote.end()] not in "\"'" else "-s -w"))
     return edits
+
+
+def _rebuilding(script: JoinedText, words: Sequence[Word], text: str) -> list[tuple[int, int, str]]:
+    """What takes ``-a``, and the suffix that went with it, off a build, which with them compiles every package each time.
+
+    Since Go 1.10 what is compiled is kept by its content (release notes, "Build"), so neither changes what is made.
+    """
+    found = []
+    forced = any(word.text == "-a" for word in words)
+    for index, word in enumerate(words):
+        pair = word.text == "-installsuffix" and forced and index + 1 < len(words)
+        if word.text == "-a" or pair or (forced and word.text.startswith("-installsuffix=")):
+            start, end = script.source(word.start), script.source_end(words[index + pair].end)
+            if text[start - 1] == " " and text[start:end].count("\n") == 0:
+                found.append((start - 1, end, ""))
+    return found
 
 
 def _debugs(build: GoBuild) -> bool:
