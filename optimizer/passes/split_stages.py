@@ -32,7 +32,7 @@ def _compiled(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
 
 def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
-    """The ways to split a stage that installs packages for the distribution's own Python or Node."""
+    """The ways to split a stage that installs packages for the distribution's own Python, Node or Ruby."""
     if model.context is None:
         return ()
     text = "".join(node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN")
@@ -45,6 +45,10 @@ def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
         from optimizer.passes.split.node import split_node
 
         found.append(split_node)
+    if "ruby" in text and ("bundle" in text or "gem " in text):
+        from optimizer.passes.split.ruby import split_ruby
+
+        found.append(split_ruby)
     return tuple(found)
 
 
@@ -108,6 +112,10 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
             from optimizer.passes.split.rust import split_rust
 
             return (split_rust,)
+        case "ruby":
+            from optimizer.passes.split.ruby import split_ruby
+
+            return (split_ruby,)
         case "dotnet-sdk":
             from optimizer.passes.split.dotnet import split_dotnet
             from optimizer.passes.split.dotnet_runtime import dotnet_runtime

@@ -37,14 +37,15 @@ def needs(context: BuildContext, folder: str, call: Call) -> Needs:
         return refused(f"{manifest} may read other files of the project ({rest[0].strip()})")
     if any(n.startswith("/") or within(folder, n).startswith("..") for n in named):
         return refused(f"{manifest} reads a file outside of the project")
-    own = brought(context, folder, ".bundle", "vendor/bundle", "vendor/cache")
+    carried = ("vendor/cache",) if "--local" in call.options else ()  # gems that it takes in place of downloads
+    own = brought(context, folder, ".bundle", "vendor/bundle", *({"vendor/cache"} - set(carried)))
     if own is not None:
         return overwritten(own)
     lock = within(folder, "gems.locked" if manifest == "gems.rb" else "Gemfile.lock")
     lock_text = context.read_text(lock)
     if lock_text is not None and not call.options & {"--deployment", "--frozen"} and not _agrees(text, lock_text):
         return refused(f"{lock} may not agree with {manifest}, and then Bundler rewrites it")
-    return Needs(existing(context, folder, (manifest, lock if folder == "." else lock[len(folder) + 1 :], *named)))
+    return Needs(existing(context, folder, (manifest, lock if folder == "." else lock[len(folder) + 1 :], *carried, *named)))
 
 
 def gem_needs(context: BuildContext, folder: str, call: Call) -> Needs:

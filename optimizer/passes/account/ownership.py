@@ -162,7 +162,7 @@ def _left_by_build(model: Model, stage: Stage, application: Application, used: U
         for command in node.script.commands:
             words = [word or "" for word in command.argv]
             if not any(word.endswith("manage.py") for word in words):
-                runs_code = re.match(r"(python|node|flask|alembic|npx)", command.name or "") and _runs_own_code(model, position, words)
+                runs_code = re.match(r"(python|node|flask|alembic|npx|ruby|bundle|rails|rake|php)", command.name or "") and _runs_own_code(model, position, words)
                 if runs_code and not _holds_program(model, stage, application, folder):
                     return _FOLDER
                 if runs_code:
@@ -176,12 +176,12 @@ def _runs_own_code(model: Model, position: int, words: list[str]) -> bool:
     """Whether a command runs code of the context."""
     if words[1:2] == ["-m"] and words[2:3] and words[2] in ("pip", "venv", "compileall", "ensurepip", "virtualenv"):
         return False
-    if words[0] in ("flask", "alembic"):
+    if words[0] in ("flask", "alembic") or posixpath.basename(words[0]) in ("rails", "rake") or words[:2] == ["bundle", "exec"]:
         return True
     stage, state = model.stage_of(position), model.before(position)
     if "-c" in words or "-m" in words:
         return True
-    paths = [state.path(word) for word in words[1:] if re.search(r"\.(py|[cm]?js|ts)$", word)]
+    paths = [state.path(word) for word in words[1:] if re.search(r"\.(py|[cm]?js|ts|rb|php)$", word)]
     return stage is not None and any(path is not None and context_path(model, stage, path, position) for path in paths)
 
 

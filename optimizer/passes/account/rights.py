@@ -43,7 +43,8 @@ _HARMLESS = frozenset({
     "time", "setsid", "cross-env", "python", "node", "nodejs", "gunicorn", "uvicorn", "hypercorn", "daphne", "waitress-serve",
     "granian", "celery", "flask", "quart", "uwsgi", "fastapi", "streamlit", "alembic", "pm2-runtime", "tsx", "ts-node", "next", "serve",
     "http-server", "ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "dotenv", "ping", "curl", "wget", "printenv",
-    "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "dotnet", "pidof", "pgrep", "ps",
+    "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "dotnet", "ruby", "bundle",
+    "rails", "rackup", "puma", "unicorn", "thin", "sidekiq", "rake", "falcon", "pidof", "pgrep", "ps",
 })  # fmt: skip
 _MIGRATIONS = frozenset({
     ("prisma", "migrate"), ("knex", "migrate:latest"), ("sequelize", "db:migrate"), ("sequelize-cli", "db:migrate"),
@@ -63,7 +64,7 @@ _HOME = re.compile(r"(?:^|[\s\"'=:,])(?:/root(?:/|$|[\"'\s:])|~(?:/|$))|\$\{?HOM
 _DOWNLOADS = re.compile(
     r"\b(playwright\s+install|nltk[.\s]+download|nltk\.downloader|spacy\s+download|huggingface-cli|hf\s+download|from_pretrained"
     r"|snapshot_download|torch\.hub|whisper\.load|puppeteer\s+browsers|rustup|nvm\b|pyenv\b|pipx\b|uv\s+python\s+install"
-    r"|uv\s+tool\s+install|git\s+config\s+--global|SentenceTransformer|webdriver.manager|cypress\s+install)"
+    r"|uv\s+tool\s+install|git\s+config\s+--global|SentenceTransformer|webdriver.manager|cypress\s+install|bundle\s+config\s+(set\s+)?--global)"
 )
 _CLOSING_MODE = re.compile(r"0?[0-7]{3,4}$")
 
