@@ -14,19 +14,11 @@ from msgspec import Struct
 
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
-from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, join, resolve
+from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, join, parent, resolve
+from optimizer.context.ruby_text import MARK, RubyText
 from optimizer.context.source_text import line_of
 from optimizer.syntax.shell import parse_script
 
-_TOKEN = re.compile(
-    r'(?P<comment>^=begin\b.*?^=end\b[^\n]*|(?<![\w\x27"?$&:{#])#(?!\{)[^\n]*)|(?P<char>(?<![\w)\]?])\?[\x27"`#](?!\w))'
-    r'|(?P<double>"(?:\\.|#\{(?:[^{}]|\{[^{}]*\})*\}|[^"\\])*")|(?P<single>\x27(?:\\.|[^\x27\\])*\x27)|(?P<shell>`(?:\\.|[^`\\])*`)'
-    r"|(?P<percent>%[xwWiIqQ]?(?:\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|\{[^{}]*\}))"
-    r"|(?P<here><<[~-](?P<quote>[\x27\"]?)(?P<tag>[A-Z_]\w*)(?P=quote)(?P<line>[^\n]*)\n(?P<body>.*?)^[ \t]*(?P=tag)\b)"
-    r"|(?P<regexp>(?<=[(,=~!&|\[])\s*/(?![\s=])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n])+/[a-z]*|(?<=if )/(?:\\.|[^/\\\n])+/|(?<=when )/(?:\\.|[^/\\\n])+/)",
-    re.S | re.M,
-)
-_MARK = re.compile("\x01(\\d+)\x02")
 _WRITE = re.compile(
     r"(?<![\w.])(?:::)?(?:File|IO|FileUtils|Dir|Pathname)\s*\.\s*(write|binwrite|append|delete|unlink|rename|symlink|link|truncate|mkfifo|mkdir\w*|makedirs|touch"
     r"|cp\w*|copy\w*|mv|move|rm\w*|remove\w*|ln\w*|install|chmod\w*|rmdir)\b"
@@ -89,7 +81,7 @@ def ruby_evidence(context: BuildContext, files: Iterable[str], root: str, enviro
         if text is None:
             reader.unknown.add(Unknown("context", path, "cannot be read as text"))
             continue
-        sources.append(_Source(path, text))
+        sources.append(RubyText(path, text))
     reader.sources = sources
     for source in sources:
         reader.add(source)
@@ -99,55 +91,11 @@ def ruby_evidence(context: BuildContext, files: Iterable[str], root: str, enviro
     )  # fmt: skip
 
 
-class _Source:
-    """A file: `code` without comments, in which a mark stands for each literal text."""
-
-    def __init__(self, path: str, text: str) -> None:
-        self.path = path
-        self.literals: list[tuple[str, str]] = []
-        self.code = _TOKEN.sub(self._mark, text.partition("\n__END__\n")[0])
-
-    def _mark(self, match: re.Match[str]) -> str:
-        lines = "\n" * match[0].count("\n")
-        kind = match.lastgroup
-        if match["comment"] is not None:
-            return lines
-        if match["regexp"] is not None or match["char"] is not None:
-            return f" nil{lines}"
-        if match["here"] is not None:
-            self.literals.append(("double" if match["quote"] != "'" else "single", match["body"]))
-            return f"\x01{len(self.literals) - 1}\x02{_TOKEN.sub(self._mark, match['line'])}{lines}"
-        kind = next(name for name in ("double", "single", "shell", "percent") if match[name] is not None)
-        text = match[0][1:-1]
-        if kind == "percent":
-            letter = text[0] if text[:1].isalpha() else ""
-            text = text[2:] if letter else text[1:]
-            kind = {"x": "shell", "q": "single", "w": "list", "W": "list", "i": "list", "I": "list"}.get(letter, "double")
-        self.literals.append((kind, text))
-        return f"\x01{len(self.literals) - 1}\x02{lines}"
-
-    def given(self, name: str) -> str | None:
-        """The expression that a variable or constant stands for: that of its only assignment."""
-        values = re.findall(rf"(?<![\w.@$]){re.escape(name)}\s*(?:\|\|)?=(?![=~>])\s*([^\n]+)", self.code)
-        parameter = re.search(rf"\|[^|\n]*\b{re.escape(name)}\b[^|\n]*\||\bdef\s+[\w.?!]+[\s(][^\n]*\b{re.escape(name)}\b", self.code)
-        return values[0].strip() if len(values) == 1 and parameter is None else None
-
-    def arguments(self, at: int) -> list[str]:
-        """The arguments of a call whose name ends at an offset, with or without brackets."""
-        match = re.compile(r"[ \t]*").match(self.code, at)
-        start = match.end() if match else at
-        if self.code[start : start + 1] == "(":
-            return split_expressions(self.code, start + 1)
-        end = re.compile(r"[^\n;]*?(?=\n|;|\s+do\b|\s+(?:if|unless|rescue|and|or)\s|$|\s\{)").match(self.code, start)
-        text = end[0] if end else ""
-        return split_expressions(f"{text})", 0)
-
-
 class _Reader:
     def __init__(self, root: str, environment: Mapping[str, str]) -> None:
         self.root = root
         self.environment = environment
-        self.sources: list[_Source] = []
+        self.sources: list[RubyText] = []
         self.read: set[Place] = set()
         self.written: set[Place] = set()
         self.programs: set[str] = set()
@@ -156,7 +104,7 @@ class _Reader:
         self.root_calls: set[str] = set()
         self.unknown: set[Unknown] = set()
 
-    def add(self, source: _Source) -> None:
+    def add(self, source: RubyText) -> None:
         code = source.code
         for call in _WRITE.finditer(code):
             self.file_call(source, call[1], source.arguments(call.end()), line_of(source.path, code, call.start()))
@@ -191,7 +139,7 @@ class _Reader:
         if _SERVER_FILES.search(source.path):
             self.server(source)
 
-    def file_call(self, source: _Source, name: str, given: list[str], where: str) -> None:
+    def file_call(self, source: RubyText, name: str, given: list[str], where: str) -> None:
         """``File.write``, ``FileUtils.mkdir_p`` and their like."""
         plain = [g for g in given if not re.match(r"\w+:(?!:)|:\w+\s*=>", g)]
         if name.startswith(("cp", "copy", "ln", "install", "link", "symlink")):
@@ -209,7 +157,7 @@ class _Reader:
         for expression in targets:
             self.write(source, expression, where, folder=name.startswith(("mkdir", "makedirs")))
 
-    def open(self, source: _Source, given: list[str], where: str, *, zipped: bool = False) -> None:
+    def open(self, source: RubyText, given: list[str], where: str, *, zipped: bool = False) -> None:
         """``File.open`` and its like: the mode says whether it writes."""
         plain = [g for g in given if not re.match(r"\w+:(?!:)", g)]
         named = next((g for g in given if re.match(r"mode:|create:", g)), "")
@@ -226,7 +174,7 @@ class _Reader:
             else:
                 self.read.add(place)
 
-    def store(self, source: _Source, name: str, given: list[str], where: str) -> None:
+    def store(self, source: RubyText, name: str, given: list[str], where: str) -> None:
         """A log, a store of objects, a database."""
         first = given[0] if given else ""
         if "Logger" in name:
@@ -248,7 +196,7 @@ class _Reader:
         else:
             self.write(source, first, where, folder=name in ("ActiveSupport::Cache::FileStore", "LMDB"))
 
-    def receiver(self, source: _Source, call: re.Match[str], where: str) -> None:
+    def receiver(self, source: RubyText, call: re.Match[str], where: str) -> None:
         """A path that is told to write itself."""
         if call[2] == "open":
             mode = self.value(source, source.arguments(call.end())[0]) if source.arguments(call.end()) else "r"
@@ -261,7 +209,7 @@ class _Reader:
             return
         self.place(text + ("/" if call[2] in ("mkpath", "mkdir") else ""), where)
 
-    def databases(self, source: _Source) -> None:
+    def databases(self, source: RubyText) -> None:
         """A database of ActiveRecord's in a file."""
         kinds = [self.value(source, (a or b).strip()) for a, b in _ADAPTER.findall(source.code)]
         if any(":sqlite3" in k or k == "sqlite3" for k in kinds):
@@ -276,12 +224,11 @@ class _Reader:
         if text in ("sqlite:/", "sqlite::memory:") or (found is not None and found[2] in ("", "/", ":memory:", "memory:")):
             return
         if found is not None:
-            path = found[2].partition("?")[0]
-            self.place(path if found[1] is None or path.startswith("/") else path, where)
+            self.place(found[2].partition("?")[0], where)
         elif HOLE in text[:4]:
             self.unknown.add(Unknown("write", where, "may keep a database in a file"))
 
-    def server(self, source: _Source) -> None:
+    def server(self, source: RubyText) -> None:
         """What a server's settings make it write."""
         for call in _SERVER.finditer(source.code):
             for expression in split_expressions(f"{call[2].strip().strip('()')})", 0):
@@ -296,14 +243,14 @@ class _Reader:
                     continue
                 self.place(text, line_of(source.path, source.code, call.start()))
 
-    def starts(self, source: _Source, given: list[str], where: str) -> None:
+    def starts(self, source: RubyText, given: list[str], where: str) -> None:
         """``system`` and its like: one text for a shell, or a program and its arguments."""
         plain = [g for g in given if not re.match(r"\w+:(?!:)|\{", g) and not re.fullmatch(r"env\w*|@env", g)]
         if not plain:
             return
         first = plain[0].removeprefix("*").strip("[]")
         parts = split_expressions(f"{first})", 0) if plain[0].startswith("[") else [first]
-        mark = _MARK.fullmatch(parts[0]) if len(parts) == 1 == len(plain) else None
+        mark = MARK.fullmatch(parts[0]) if len(parts) == 1 == len(plain) else None
         if mark is not None and source.literals[int(mark[1])][0] == "list":
             self.programs.update(source.literals[int(mark[1])][1].split()[:1])
             return
@@ -329,7 +276,7 @@ class _Reader:
                 if ">" in redirect.operator and redirect.target is not None and redirect.target.value not in ("/dev/null", "1", "2"):
                     self.place((redirect.target.value or HOLE), where)
 
-    def write(self, source: _Source, expression: str, where: str, *, folder: bool = False) -> None:
+    def write(self, source: RubyText, expression: str, where: str, *, folder: bool = False) -> None:
         text = self.value(source, expression)
         self.place(text + "/" if folder and text else text, where)
 
@@ -342,10 +289,10 @@ class _Reader:
         elif place.path not in ("/dev/null", "/dev/stdout", "/dev/stderr"):
             self.written.add(place)
 
-    def place_of(self, source: _Source, expression: str) -> Place | None:
+    def place_of(self, source: RubyText, expression: str) -> Place | None:
         return resolve(self.value(source, expression))
 
-    def value(self, source: _Source, expression: str, depth: int = 0) -> str:
+    def value(self, source: RubyText, expression: str, depth: int = 0) -> str:
         """The text of a path: literals, names with one value, joined paths, settings, their sums; otherwise with holes."""
         expression = expression.strip()
         if depth >= _DEPTH or not expression:
@@ -356,9 +303,9 @@ class _Reader:
             return found if HOLE not in found else self.value(source, rest, depth + 1)
         return "".join(self.piece(source, piece, depth) for piece in split_expressions(f"{expression})", 0, "+"))
 
-    def piece(self, source: _Source, piece: str, depth: int) -> str:
+    def piece(self, source: RubyText, piece: str, depth: int) -> str:
         piece = re.sub(r"(\s*\.\s*(to_s|to_path|to_str|freeze|cleanpath|realpath)(\(\s*\))?)+$", "", piece.strip())
-        literal = _MARK.fullmatch(piece)
+        literal = MARK.fullmatch(piece)
         if literal:
             kind, text = source.literals[int(literal[1])]
             return self.filled(source, text, depth) if kind == "double" else text
@@ -376,6 +323,9 @@ class _Reader:
         named = re.match(r"(?:::)?File\s*\.\s*dirname\s*\(\s*(?:__FILE__|File\s*\.\s*expand_path\s*\(\s*__FILE__\s*\))\s*\)$", piece)
         if named or piece == "__dir__":
             return self.beside(source)
+        above = re.match(r"(?:::)?File\s*\.\s*dirname\s*\(", piece)
+        if above and piece.endswith(")"):
+            return parent(self.value(source, piece[above.end() : -1], depth + 1))
         beyond = re.match(r"(.*\S)\s*\.\s*join\s*\((.*)\)$|(.*\S)\s*/\s*(\S.*)$", piece, re.S)
         if beyond:
             base, rest = (beyond[1], beyond[2]) if beyond[1] is not None else (beyond[3], beyond[4])
@@ -410,7 +360,7 @@ class _Reader:
             return self.piece(source, constant[1], depth + 1)
         return HOLE
 
-    def passed(self, source: _Source, name: str, depth: int) -> str:
+    def passed(self, source: RubyText, name: str, depth: int) -> str:
         """The value of a parameter, where one method has one of that name and is called in one place."""
         methods = re.findall(rf"\bdef\s+(?:self\.)?(\w+)[ \t]*\(([^()]*\b{re.escape(name)}\b[^()]*)\)", source.code)
         if len(methods) != 1:
@@ -429,10 +379,10 @@ class _Reader:
         ]
         return self.value(found[0][0], found[0][1][index], depth + 1) if len(found) == 1 else HOLE
 
-    def beside(self, source: _Source) -> str:
+    def beside(self, source: RubyText) -> str:
         return ROOT + posixpath.dirname(source.path)
 
-    def expanded(self, source: _Source, given: list[str], depth: int) -> str:
+    def expanded(self, source: RubyText, given: list[str], depth: int) -> str:
         """``File.expand_path``: relative to the file itself, or to its folder."""
         first = self.value(source, given[0], depth + 1) if given else HOLE
         base = given[1] if len(given) > 1 else ""
@@ -446,14 +396,14 @@ class _Reader:
         inside = posixpath.normpath(posixpath.join(start, first))
         return HOLE if inside.startswith("..") else ROOT + ("" if inside == "." else inside)
 
-    def filled(self, source: _Source, text: str, depth: int) -> str:
+    def filled(self, source: RubyText, text: str, depth: int) -> str:
         """A text in double quotes with what it takes in put in."""
 
         def inner(match: re.Match[str]) -> str:
-            part = _Source(source.path, match[1])
+            part = RubyText(source.path, match[1])
             if depth >= _DEPTH:
                 return HOLE
-            if _MARK.search(part.code):
+            if MARK.search(part.code):
                 return self.value(part, part.code, depth + 1)
             return self.value(source, match[1], depth + 1)
 

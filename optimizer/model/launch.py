@@ -27,7 +27,8 @@ LANGUAGES: Mapping[str, str] = {
     **dict.fromkeys(NODE, "node"), **dict.fromkeys(("next", "nuxt", "nest", "vite", "serve", "http-server", "strapi"), "node"),
     "react-scripts": "node", "java": "java", "dotnet": "dotnet", "php": "php", "apache2-foreground": "php", "php-fpm": "php",
     "go": "go", "cargo": "rust",
-    **dict.fromkeys(("ruby", "bundle", "rails", "rackup", "puma", "unicorn", "thin", "falcon", "sidekiq", "rake"), "ruby"), "perl": "perl", "mix": "elixir",
+    **dict.fromkeys(("ruby", "bundle", "rails", "rackup", "puma", "unicorn", "thin", "falcon", "sidekiq", "rake"), "ruby"),
+    "perl": "perl", "mix": "elixir",
 }  # fmt: skip
 RUN_AS_MODULE: Mapping[str, str] = {
     **{name: name for name in (

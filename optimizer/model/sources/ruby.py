@@ -89,7 +89,7 @@ def evidence(model: Model, stage: Stage, start: Start, environment: Mapping[str,
     folder, project, files, use = found
     written = set(use.written)
     unknown = set(use.unknown)
-    gems = project.production if project is not None else frozenset()
+    gems = project.loaded(environment_of(environment)) if project is not None else frozenset()
     if project is not None and project.unknown is not None:
         unknown.add(Unknown("write", project.manifest, project.unknown))
     for name in sorted(gems):

@@ -28,6 +28,7 @@ _SHARED = frozenset({
     "/var/run", "/var/spool", "/var/www",
 })  # fmt: skip
 """Folders in which every program may have one of its own, and which belong to none."""
+_INTERPRETERS = re.compile(r"python|node|flask|alembic|npx|ruby|bundle|rails|rake|php")
 _FILE, _FOLDER = "file", "folder"
 
 
@@ -104,6 +105,9 @@ def ownership_for(model: Model, stage: Stage, application: Application, account:
     for path in [*owned]:
         if any(within(path, other) for other in deep):
             del owned[path]
+    for path in [*deep]:
+        if any(path != other and within(path, other) for other in deep):
+            del deep[path]
     given = _given_already(model, stage, application, account)
     keep = tuple(path for path in owned if path not in given and not any(whole and within(path, other) for other, whole in given.items()))
     keep_deep = tuple(path for path in deep if not any(whole and within(path, other) for other, whole in given.items()))
@@ -162,7 +166,7 @@ def _left_by_build(model: Model, stage: Stage, application: Application, used: U
         for command in node.script.commands:
             words = [word or "" for word in command.argv]
             if not any(word.endswith("manage.py") for word in words):
-                runs_code = re.match(r"(python|node|flask|alembic|npx|ruby|bundle|rails|rake|php)", command.name or "") and _runs_own_code(model, position, words)
+                runs_code = _INTERPRETERS.match(command.name or "") and _runs_own_code(model, position, words)
                 if runs_code and not _holds_program(model, stage, application, folder):
                     return _FOLDER
                 if runs_code:

@@ -12,7 +12,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import stage_copies
 from optimizer.model.runtime import Runtime
-from optimizer.model.sources.ruby import project_of
+from optimizer.model.sources.ruby import environment_of, project_of
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import Split, assemble, copied_elsewhere, copy_line, is_below
 from optimizer.passes.split.ruby_needs import FAMILIES, system_packages, unused_groups
@@ -28,13 +28,14 @@ from optimizer.passes.split.shared import (
     reference_text,
     stage_name,
     with_certificates,
-    with_lead,
 )
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction, Node
 
+_BUILD_VARIABLES = frozenset({"DEBIAN_FRONTEND", "BUNDLE_JOBS", "BUNDLE_RETRY"})
 _INTERPRETER = frozenset({"ruby", "ruby-full"})
 _MANAGERS = frozenset({"bundler", "ruby-bundler"})
+_RECOMMENDS_CERTIFICATES = frozenset({"git", "curl", "wget"})
 
 
 def split_ruby(model: Model, stage: Stage) -> Change | None:
@@ -72,7 +73,7 @@ def split_ruby(model: Model, stage: Stage) -> Change | None:
     project = bundler_project(model.context, found[1]) if found is not None else None
     if found is None or project is None:
         raise Refused("the Gemfile of the program is not in the build context", stage.position)
-    plan = sort_instructions(model, stage, found[0])
+    plan = sort_instructions(model, stage, found[0], project.local)
     if not plan.installs:
         return None
     runtime, reference = _runtime_base(model, stage, image)
@@ -96,7 +97,8 @@ def _runtime_base(model: Model, stage: Stage, image: BaseImage) -> tuple[BaseIma
 def _with_interpreter(found: SystemPackages, installed: list[str], application: Application) -> SystemPackages:
     """The packages of the runtime stage with the distribution's own Ruby, and Bundler where it starts the program."""
     managers = [p for p in installed if p in _MANAGERS] if {"bundle", "bundler"} & set(application.start.programs) else []
-    kept = dict.fromkeys(["ruby", *managers, *(p for p in found.kept if p not in _INTERPRETER | _MANAGERS)])
+    certificates = ["ca-certificates"] if _RECOMMENDS_CERTIFICATES & set(installed) else []
+    kept = dict.fromkeys(["ruby", *managers, *certificates, *(p for p in found.kept if p not in _INTERPRETER | _MANAGERS)])
     return SystemPackages(tuple(kept), tuple(p for p in found.dropped if p not in kept), found.options)
 
 
@@ -113,8 +115,11 @@ def _change(
     name = stage_name(model)
     packages = [plan.system.written.get(p, p) for p in with_certificates(system.kept, stage.image, runtime)]
     without = [line(model, stage, "ENV", f"BUNDLE_WITHOUT={':'.join(groups)}")] if groups else []
-    middle: list[Instruction] = [apt_install(model, stage, packages, install_options(packages, plan.system.options))] if packages else []
-    middle += [*plan.repeated, *without]
+    middle: list[Instruction] = []
+    if packages or plan.system.upgrade:
+        options = install_options(packages, plan.system.options)
+        middle.append(apt_install(model, stage, packages, options, plan.system.upgrade))
+    middle += [*(plan.repeated[position] for position in sorted(plan.repeated)), *without]
     middle += [copy_line(model, stage, name, path, path) for path in plan.gems]
     if plan.whole:
         elsewhere = copied_elsewhere(model, stage, plan.folder, plan.last)
@@ -124,19 +129,14 @@ def _change(
         middle += _manifests(model, stage, plan, name)
     edited: dict[int, list[Node]] = {}
     if without:
-        edited[plan.installs[0]] = [*without, *with_lead(model.file, plan.installs[0])]
-    caches = [
-        f"{path}/ruby/*/cache" if is_below(path, plan.folder) or path != plan.gems[0] else f"{path}/cache"
-        for path in plan.gems
-        if path.endswith("bundle")
-    ]
-    if caches:
-        at = plan.installs[-1]
-        edited[at] = [*edited.get(at, with_lead(model.file, at)), line(model, stage, "RUN", f"rm -rf {' '.join(caches)}")]
-    split = Split(
-        name, reference, plan.last, tuple(middle), edited=edited, build_variable=lambda n: n in ("DEBIAN_FRONTEND", "BUNDLE_JOBS", "BUNDLE_RETRY"),
-        workdir=True,
-    )  # fmt: skip
+        edited[plan.bundled] = [*without, model.file.instruction(plan.bundled)]
+    at = plan.installs[-1]
+    edited[at] = [*edited.get(at, [model.file.instruction(at)]), line(model, stage, "RUN", f"rm -rf {plan.cache}")]
+    production = environment_of({n: v for n, v in model.behind(stage).env.items() if v is not None}) == "production"
+    if plan.modules and production and not {"node", "nodejs"} & set(system.kept):
+        modules = line(model, stage, "RUN", f"rm -rf {posixpath.join(plan.folder, 'node_modules')}")
+        edited[plan.last] = [*edited.get(plan.last, [model.file.instruction(plan.last)]), modules]
+    split = Split(name, reference, plan.last, tuple(middle), edited=edited, build_variable=_BUILD_VARIABLES.__contains__, workdir=True)
     file = assemble(model, stage, split)
     evidence = [
         f"the container starts {application.start.commands[-1]}",
@@ -181,6 +181,11 @@ def _manifests(model: Model, stage: Stage, plan: Plan, name: str) -> list[Instru
         images = [(f, copy.image_of(model, f)) for f in files]
         for file, image in images:
             again = any(c.image_of(model, file) == image for c in later)
-            if image is not None and not again and posixpath.basename(image) not in ("package.json", "yarn.lock", "package-lock.json"):
+            if (
+                image is not None
+                and is_below(image, plan.folder)
+                and not again
+                and posixpath.basename(image) not in ("package.json", "yarn.lock", "package-lock.json")
+            ):
                 found.append(copy_line(model, stage, name, image, image))
     return found

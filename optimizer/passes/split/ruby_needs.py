@@ -55,7 +55,8 @@ def system_packages(
     image = stage.image
     assert image is not None
     installed = plan.system.packages
-    needs = {name: gem_needs(name) for name in sorted(project.production)}
+    variables = {name: value for name, value in model.behind(stage).env.items() if value is not None}
+    needs = {name: gem_needs(name) for name in sorted(project.loaded(environment_of(variables)))}
     doubtful = next((name for name, found in needs.items() if found.unknown), None)
     if doubtful is not None:
         raise Refused(f"what {doubtful} needs of the system depends on how it is used", where)

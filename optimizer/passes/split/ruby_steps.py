@@ -37,35 +37,42 @@ class Plan:
     """What a stage does.
 
     Args:
-        installs: The RUNs that install the project's gems.
+        installs: The RUNs that install gems.
+        bundled: The first of them that installs the project's.
         last: Index of the last RUN that installs or builds.
         builds: Whether a step makes files of the project's folder.
+        modules: Whether a step installs Node's packages there.
         whole: Whether the project's folder comes out of the build stage as a whole.
         system: The system packages that are installed up to there.
         foreign: Whether packages of other sources than the distribution's may be among them.
-        repeated: What both stages have to do, such as to make accounts.
+        repeated: What both stages have to do, such as to make accounts, by position.
         gems: The folders that hold gems, and the settings that Bundler keeps.
+        cache: Where the archives that gems came in are kept, a pattern of the shell.
         folder: The project's folder in the image.
     """
 
     folder: str
     installs: list[int] = field(default_factory=list)
+    bundled: int = -1
     last: int = -1
     builds: bool = False
+    modules: bool = False
     whole: bool = False
     system: SystemSteps = field(default_factory=lambda: SystemSteps(dividable=True))
     foreign: bool = False
-    repeated: list[Instruction] = field(default_factory=list)
+    repeated: dict[int, Instruction] = field(default_factory=dict)
     gems: list[str] = field(default_factory=list)
+    cache: str = ""
 
 
-def sort_instructions(model: Model, stage: Stage, folder: str) -> Plan:
+def sort_instructions(model: Model, stage: Stage, folder: str, local: bool) -> Plan:
     """Decide for each instruction of a Ruby stage whether it builds or runs.
 
     Args:
         model: Facts of the Dockerfile, with the context at hand.
         stage: The stage.
         folder: The project's folder in the image.
+        local: Whether gems of the project's own are installed, whose extensions are compiled where they lie.
 
     Raises:
         Refused: That is not known of one.
@@ -76,9 +83,12 @@ def sort_instructions(model: Model, stage: Stage, folder: str) -> Plan:
     for position, found in steps.items():
         if any(_installs(step) for step in found):
             plan.installs.append(position)
+        if plan.bundled < 0 and any(_installs(s) and s.call is not None and s.call.ecosystem == "bundler" for s in found):
+            plan.bundled = position
         if any(_installs(step) or _builds(step) for step in found):
             plan.last = position
         plan.builds = plan.builds or any(_builds(step) for step in found)
+        plan.modules = plan.modules or any(s.call is not None and s.call.ecosystem in _MANAGERS and _builds(s) for s in found)
     if not plan.installs:
         return plan
     for position in stage.positions:
@@ -91,7 +101,8 @@ def sort_instructions(model: Model, stage: Stage, folder: str) -> Plan:
         _sort_run(model, plan, position, runs[position], found)
     copies = stage_copies(model, stage)
     later = [c for c in copies if c.position > plan.last]
-    plan.whole = plan.builds or not all(_is_brought_again(model, c, later) for c in copies if c.position < plan.last)
+    plan.whole = plan.builds or local or not all(_is_brought_again(model, c, later) for c in copies if c.position < plan.last)
+    _take_others(model, stage, plan)
     plan.gems = _places(model, plan, stage, [(p, s) for p, found in steps.items() for s in found])
     return plan
 
@@ -164,7 +175,8 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
         if any(step.program == "cd" for step in steps):
             raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
         rest = remaining(model.file, node, steps, lambda step: step in repeated)
-        plan.repeated += [rest] if rest is not None else []
+        if rest is not None:
+            plan.repeated[position] = rest
 
 
 def _reaches_out(model: Model, plan: Plan, position: int, step: Step) -> bool:
@@ -186,6 +198,22 @@ def _reaches_out(model: Model, plan: Plan, position: int, step: Step) -> bool:
     if step.program in ("chown", "chgrp") and any(p is not None and is_below(p, plan.folder) for p in paths):
         raise Refused("it gives files of the project away, and a copy between stages takes that back", position)
     return bool(outside)
+
+
+def _take_others(model: Model, stage: Stage, plan: Plan) -> None:
+    """The COPY and ADD instructions up to the last step that take from other places than the build context."""
+    own = {c.position for c in stage_copies(model, stage) if c.plain}
+    for position in stage.positions:
+        node = model.file.instruction(position)
+        if node.keyword not in ("COPY", "ADD") or position in own or position > plan.last:
+            continue
+        target = model.before(position).path(node.words[-1], node.escape) if node.words else None
+        if target is not None and is_below(target, plan.folder):
+            plan.whole = True
+        elif target is None or not node.words[-1].startswith("/"):
+            raise Refused("where it copies to is not plain", position)
+        else:
+            plan.repeated[position] = node
 
 
 def _is_brought_again(model: Model, copy: CopyFacts, later: list[CopyFacts]) -> bool:
@@ -216,7 +244,8 @@ def _places(model: Model, plan: Plan, stage: Stage, steps: list[tuple[int, Step]
     gem = any(s.call is not None and s.call.ecosystem == "gem" and s.call.action is Action.INSTALL for _, s in steps)
     for position, step in steps:
         call = step.call
-        if call is None or call.ecosystem not in ("bundler", "gem"):
+        verb = call.verb.value if call is not None and call.verb is not None else None
+        if call is None or call.ecosystem not in ("bundler", "gem") or (call.action is not Action.INSTALL and verb != "config"):
             continue
         if (
             call.prefix
@@ -248,11 +277,21 @@ def _places(model: Model, plan: Plan, stage: Stage, steps: list[tuple[int, Step]
         "BUNDLE_PATH__SYSTEM",
     } & state.env.keys() or "GEM_PATH" in state.env:
         raise Refused("a variable leads Bundler to a place of its own", plan.installs[-1])
+    if (named or deployment or config) and not _in_project(model, plan, steps):
+        raise Refused("gems are installed in another folder than that of the program", plan.installs[-1])
     found = _gem_folders(state, plan, named, deployment, home, own, gem)
     if local and config:
         found.append(posixpath.join(plan.folder, ".bundle"))
-    _add_lock(context, plan, found)
+    if _in_project(model, plan, steps):
+        _add_lock(context, plan, found)
     return [p for p in dict.fromkeys(found) if not (plan.whole and is_below(p, plan.folder))]
+
+
+def _in_project(model: Model, plan: Plan, steps: list[tuple[int, Step]]) -> bool:
+    """Whether Bundler runs in the folder of the program each time."""
+    folders = {model.before(p).workdir for p, s in steps if s.call is not None and s.call.ecosystem == "bundler"}
+    moved = any(s.program == "cd" and model.before(p).path(s.command.words[-1].text) != plan.folder for p, s in steps)
+    return not moved and (folders == {plan.folder} or any(s.program == "cd" for _, s in steps))
 
 
 def _setting(call: Call, words: list[str]) -> dict[str, str]:
@@ -273,11 +312,13 @@ def _gem_folders(state: State, plan: Plan, named: list[str | None], deployment: 
         if expanded is None or expanded.startswith("~"):
             raise Refused("where Bundler puts the gems is not known", plan.installs[-1])
         found.append(posixpath.normpath(posixpath.join(plan.folder, expanded)))
+        plan.cache = f"{found[0]}/ruby/*/cache"
     if path is None or gem or own:
         if home is not None:
             found.append(home)
         elif not own:
             found += ["/var/lib/gems", "/usr/local/bin"]
+    plan.cache = plan.cache or (f"{found[0]}/cache" if home is not None else f"{found[0]}/*/cache")
     return found
 
 
