@@ -141,8 +141,8 @@ class SplitStages(Pass):
         Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
         Rust: copies the program onto a distroless or slim image. .NET: copies what ``dotnet publish`` writes onto the runtime of
         the same version, ASP.NET's where the project asks for it. Ruby: installs gems and builds assets in a build stage, and runs
-        on the slim image of the same Ruby or on Debian's own, in production without the gems of development. A runtime stage that only copies from build stages is put on
-        the slim image, or on the one that its program would get by a split.
+        on the slim image of the same Ruby or on Debian's own, in production without the gems of development. A runtime stage
+        that only copies from build stages is put on the slim image, or on the one that its program would get by a split.
 
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and
