@@ -331,9 +331,9 @@ class _Reader:
             base, rest = (beyond[1], beyond[2]) if beyond[1] is not None else (beyond[3], beyond[4])
             return join(self.value(source, base, depth + 1), *(self.value(source, p, depth + 1) for p in split_expressions(f"{rest})", 0)))
         if re.fullmatch(r"(?:::)?(Rails\s*\.\s*root|Hanami\s*\.\s*root|Padrino\s*\.\s*root|RAILS_ROOT|settings\s*\.\s*root)", piece):
-            return ROOT + ("" if self.root == "." else self.root)
+            return posixpath.normpath(posixpath.join(ROOT, self.root))
         if re.fullmatch(r"(?:::)?(Rails\s*\.\s*public_path|settings\s*\.\s*public_folder)", piece):
-            return ROOT + posixpath.normpath(posixpath.join(self.root, "public"))
+            return posixpath.normpath(posixpath.join(ROOT, self.root, "public"))
         if re.fullmatch(r"(?:::)?(Rails\s*\.\s*env|ENV\s*\[\s*nil\s*\])", piece):
             return self.environment.get("RAILS_ENV") or self.environment.get("RACK_ENV") or "development"
         if re.fullmatch(r"(?:::)?(Dir\s*\.\s*(pwd|getwd)|Pathname\s*\.\s*pwd)", piece):
@@ -380,21 +380,21 @@ class _Reader:
         return self.value(found[0][0], found[0][1][index], depth + 1) if len(found) == 1 else HOLE
 
     def beside(self, source: RubyText) -> str:
-        return ROOT + posixpath.dirname(source.path)
+        return posixpath.dirname(f"{ROOT}/{source.path}")
 
     def expanded(self, source: RubyText, given: list[str], depth: int) -> str:
         """``File.expand_path``: relative to the file itself, or to its folder."""
         first = self.value(source, given[0], depth + 1) if given else HOLE
         base = given[1] if len(given) > 1 else ""
         if given and given[0] == "__FILE__":
-            return ROOT + source.path
+            return f"{ROOT}/{source.path}"
         if first.startswith(("/", HOLE, ROOT, TEMPORARY)) or not base:
             return first
         start = source.path if base == "__FILE__" else posixpath.dirname(source.path) if base == "__dir__" else None
         if start is None:
             return join(self.value(source, base, depth + 1), first)
         inside = posixpath.normpath(posixpath.join(start, first))
-        return HOLE if inside.startswith("..") else ROOT + ("" if inside == "." else inside)
+        return HOLE if inside.startswith("..") else posixpath.normpath(f"{ROOT}/{inside}")
 
     def filled(self, source: RubyText, text: str, depth: int) -> str:
         """A text in double quotes with what it takes in put in."""

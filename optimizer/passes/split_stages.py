@@ -32,7 +32,7 @@ def _compiled(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
 
 def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
-    """The ways to split a stage that installs packages for the distribution's own Python, Node or Ruby."""
+    """The ways to split a stage that installs packages for the distribution's own Python, Node, Ruby or PHP."""
     if model.context is None:
         return ()
     text = "".join(node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN")
@@ -49,6 +49,10 @@ def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
         from optimizer.passes.split.ruby import split_ruby
 
         found.append(split_ruby)
+    if "php" in text and "composer" in text:
+        from optimizer.passes.split.php import split_php
+
+        found.append(split_php)
     return tuple(found)
 
 
@@ -116,6 +120,10 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
             from optimizer.passes.split.ruby import split_ruby
 
             return (split_ruby,)
+        case "php":
+            from optimizer.passes.split.php import split_php
+
+            return (split_php,)
         case "dotnet-sdk":
             from optimizer.passes.split.dotnet import split_dotnet
             from optimizer.passes.split.dotnet_runtime import dotnet_runtime
@@ -141,7 +149,8 @@ class SplitStages(Pass):
         Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
         Rust: copies the program onto a distroless or slim image. .NET: copies what ``dotnet publish`` writes onto the runtime of
         the same version, ASP.NET's where the project asks for it. Ruby: installs gems and builds assets in a build stage, and runs
-        on the slim image of the same Ruby or on Debian's own, in production without the gems of development. A runtime stage
+        on the slim image of the same Ruby or on Debian's own, in production without the gems of development. PHP: copies
+        packages and compiled extensions onto the same image, without Composer, headers and what fetches packages. A runtime stage
         that only copies from build stages is put on the slim image, or on the one that its program would get by a split.
 
     Why

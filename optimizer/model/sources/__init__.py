@@ -15,7 +15,7 @@ from optimizer.model.start import Start
 
 __all__ = ["SOURCES", "SourceUse", "source_use"]
 
-SOURCES = frozenset({"java", "dotnet", "ruby"})
+SOURCES = frozenset({"java", "dotnet", "ruby", "php"})
 """The languages that have a module here."""
 
 

@@ -44,7 +44,7 @@ _HARMLESS = frozenset({
     "granian", "celery", "flask", "quart", "uwsgi", "fastapi", "streamlit", "alembic", "pm2-runtime", "tsx", "ts-node", "next", "serve",
     "http-server", "ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "dotenv", "ping", "curl", "wget", "printenv",
     "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "dotnet", "ruby", "bundle",
-    "rails", "rackup", "puma", "unicorn", "thin", "sidekiq", "rake", "falcon", "pidof", "pgrep", "ps",
+    "php", "rails", "rackup", "puma", "unicorn", "thin", "sidekiq", "rake", "falcon", "pidof", "pgrep", "ps",
 })  # fmt: skip
 _MIGRATIONS = frozenset({
     ("prisma", "migrate"), ("knex", "migrate:latest"), ("sequelize", "db:migrate"), ("sequelize-cli", "db:migrate"),

@@ -15,6 +15,7 @@ from optimizer.model.runtime import Runtime
 from optimizer.model.sources.ruby import environment_of, project_of
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import Split, assemble, copied_elsewhere, copy_line, is_below
+from optimizer.passes.split.project_folder import project_copy
 from optimizer.passes.split.ruby_needs import FAMILIES, system_packages, unused_groups
 from optimizer.passes.split.ruby_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
@@ -124,7 +125,7 @@ def _change(
     if plan.whole:
         elsewhere = copied_elsewhere(model, stage, plan.folder, plan.last)
         middle += [copy_line(model, stage, name, path, path) for path in elsewhere]
-        middle.append(_project_copy(model, stage, plan, name))
+        middle.append(project_copy(model, stage, plan.folder, plan.last, name))
     else:
         middle += _manifests(model, stage, plan, name)
     edited: dict[int, list[Node]] = {}
@@ -152,21 +153,6 @@ def _change(
         evidence.append(f"the program needs {quote_names(system.kept)} when it runs")
     touched = (stage.position, *plan.installs, *plan.system.positions)
     return Change(f"install gems in a build stage and run on {reference}", file, tuple(sorted(set(touched))), tuple(evidence))
-
-
-def _project_copy(model: Model, stage: Stage, plan: Plan, name: str) -> Instruction:
-    """The copy of the project's folder, with the owner that all of it has."""
-    owners = {
-        c.node.flag("chown")
-        for c in stage_copies(model, stage)
-        if c.position < plan.last and c.destination is not None and is_below(c.destination, plan.folder)
-    }
-    if len(owners) > 1:
-        raise Refused("files of the project have several owners, and a copy between stages has one", plan.last)
-    owner = owners.pop() if owners else None
-    copied = copy_line(model, stage, name, plan.folder, plan.folder)
-    at = copied.text.index("--from=")
-    return copied.edited((at, at, f"--chown={owner} ")) if owner else copied
 
 
 def _manifests(model: Model, stage: Stage, plan: Plan, name: str) -> list[Instruction]:

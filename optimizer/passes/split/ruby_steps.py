@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from optimizer.context.folder import BuildContext
 from optimizer.ecosystems import Action, Call
 from optimizer.model import Model, Stage
-from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.copies import stage_copies
 from optimizer.model.state import State
 from optimizer.passes.split.compiled import is_below
+from optimizer.passes.split.project_folder import brought_again, changes_outside
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, remaining, steps_of
 from optimizer.syntax import Instruction
@@ -101,7 +102,7 @@ def sort_instructions(model: Model, stage: Stage, folder: str, local: bool) -> P
         _sort_run(model, plan, position, runs[position], found)
     copies = stage_copies(model, stage)
     later = [c for c in copies if c.position > plan.last]
-    plan.whole = plan.builds or local or not all(_is_brought_again(model, c, later) for c in copies if c.position < plan.last)
+    plan.whole = plan.builds or local or not all(brought_again(model, c, later, _MANIFESTS) for c in copies if c.position < plan.last)
     _take_others(model, stage, plan)
     plan.gems = _places(model, plan, stage, [(p, s) for p, found in steps.items() for s in found])
     return plan
@@ -165,7 +166,7 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
         elif call is not None and call.ecosystem in _MANAGERS and early:
             continue  # tools for the build alone
         elif step.program in _ACCOUNTS or step.program in FILE_COMMANDS or step.program in ("cd", "set"):
-            if early and _reaches_out(model, plan, position, step):
+            if early and (step.program in _ACCOUNTS or changes_outside(model, plan.folder, position, step)):
                 repeated.append(step)
         elif call is not None and call.ecosystem == "gem":
             raise Refused(f"`{' '.join(_words(step)[:3])}` may change Ruby itself", position)
@@ -177,27 +178,6 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
         rest = remaining(model.file, node, steps, lambda step: step in repeated)
         if rest is not None:
             plan.repeated[position] = rest
-
-
-def _reaches_out(model: Model, plan: Plan, position: int, step: Step) -> bool:
-    """Whether a step changes accounts, or files outside of the project's folder; refused where it gives files of that away."""
-    state = model.before(position)
-    if step.program in _ACCOUNTS:
-        return True
-    words = [w for w in step.command.words[1:] if not w.text.startswith("-")]
-    paths = [state.path(w.value if w.value is not None else w.text) for w in words]
-    redirects = [state.path(r.target.text) for r in step.command.redirects if r.target is not None and ">" in r.operator]
-    named = [
-        path
-        for path, word in zip(paths, words, strict=True)
-        if path is not None and (word.text.startswith("/") or step.program in ("mkdir", "touch", "rm"))
-    ]
-    outside = [
-        path for path in (*named, *redirects) if path is not None and not is_below(path, plan.folder) and not is_below(plan.folder, path)
-    ]
-    if step.program in ("chown", "chgrp") and any(p is not None and is_below(p, plan.folder) for p in paths):
-        raise Refused("it gives files of the project away, and a copy between stages takes that back", position)
-    return bool(outside)
 
 
 def _take_others(model: Model, stage: Stage, plan: Plan) -> None:
@@ -214,19 +194,6 @@ def _take_others(model: Model, stage: Stage, plan: Plan) -> None:
             raise Refused("where it copies to is not plain", position)
         else:
             plan.repeated[position] = node
-
-
-def _is_brought_again(model: Model, copy: CopyFacts, later: list[CopyFacts]) -> bool:
-    """Whether a COPY brings nothing but manifests, and files that a later one brings again."""
-    context = model.context
-    assert context is not None
-    matches = [match for source in copy.sources for match in context.match(source)]
-    files = [f for m in matches for f in (context.under(m) if m == "." or context.is_dir(m) else (m,))]
-    return copy.plain and all(
-        _MANIFESTS.search(f) or (image is not None and any(c.image_of(model, f) == image for c in later))
-        for f in files
-        for image in (copy.image_of(model, f),)
-    )
 
 
 def _places(model: Model, plan: Plan, stage: Stage, steps: list[tuple[int, Step]]) -> list[str]:

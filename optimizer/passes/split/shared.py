@@ -34,7 +34,7 @@ _GENERAL_TOOLS = frozenset({
 _SELF_SUFFICIENT = re.compile(
     r"(lib(?!magick|ldap|sasl|reoffice|gtk|vlc|gs\d).+|fonts-.+|ca-certificates|tzdata|curl|wget|poppler-utils|ffmpeg|tesseract-ocr(-.+)?|openssl|unzip|zip"
     r"|postgresql-client(-\d+)?|default-mysql-client|mariadb-client|gettext(-base)?|netcat-.+|jq|procps|dumb-init|tini|gosu|sqlite3|redis-tools|file|rsync"
-    r"|locales|cron|iputils-ping|media-types|unixodbc|python3|nodejs|ruby|(ruby-)?bundler)$"
+    r"|locales|cron|iputils-ping|media-types|unixodbc|python3|nodejs|ruby|(ruby-)?bundler|php[\d.]*-[a-z0-9]+)$"
 )
 # Tools of a person at a terminal: no program starts them.
 INTERACTIVE = frozenset(
