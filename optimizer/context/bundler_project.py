@@ -27,7 +27,6 @@ class BundlerProject(Struct, frozen=True):
         lock: The path of its lock, None where it has none.
         groups: The gems that the Gemfile names, with their groups ("default" for none).
         gems: All gems of the lock, or those that the Gemfile names where there is no lock.
-        local: Whether gems of the project's own folder are among them.
         unknown: Why the Gemfile may ask for more, None when it does not.
     """
 
@@ -36,7 +35,6 @@ class BundlerProject(Struct, frozen=True):
     lock: str | None
     groups: dict[str, frozenset[str]]
     gems: frozenset[str]
-    local: bool = False
     unknown: str | None = None
 
     def loaded(self, environment: str) -> frozenset[str]:
@@ -63,8 +61,7 @@ def bundler_project(context: BuildContext, folder: str) -> BundlerProject | None
         gems = frozenset(_locked(lock_text)) if lock_text is not None else frozenset(groups)
         computed = re.search(r"^\s*(eval_gemfile|instance_eval|gemspec)\b", text, re.M)
         unknown = f"{path} takes in more gems ({computed[1]})" if computed is not None and lock_text is None else None
-        local = re.search(r"^PATH$", lock_text or "", re.M) or re.search(r"\bpath\b|\bgemspec\b", re.sub(r"#.*", "", text))
-        return BundlerProject(folder, path, lock if lock_text is not None else None, groups, gems, local is not None, unknown)
+        return BundlerProject(folder, path, lock if lock_text is not None else None, groups, gems, unknown)
     return None
 
 

@@ -41,7 +41,6 @@ def test_a_lock_names_what_gems_need(make_context: MakeContext) -> None:
     project = bundler_project(make_context({"Gemfile": 'gem "own", path: "own"\n', "Gemfile.lock": lock}), ".")
     assert project is not None
     assert project.gems == {"own", "rack", "webrick"}
-    assert project.local
     assert bundler_project(make_context({"a.rb": ""}), "own") is None
 
 

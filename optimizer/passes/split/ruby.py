@@ -74,7 +74,7 @@ def split_ruby(model: Model, stage: Stage) -> Change | None:
     project = bundler_project(model.context, found[1]) if found is not None else None
     if found is None or project is None:
         raise Refused("the Gemfile of the program is not in the build context", stage.position)
-    plan = sort_instructions(model, stage, found[0], project.local)
+    plan = sort_instructions(model, stage, found[0])
     if not plan.installs:
         return None
     runtime, reference = _runtime_base(model, stage, image)

@@ -66,14 +66,13 @@ class Plan:
     cache: str = ""
 
 
-def sort_instructions(model: Model, stage: Stage, folder: str, local: bool) -> Plan:
+def sort_instructions(model: Model, stage: Stage, folder: str) -> Plan:
     """Decide for each instruction of a Ruby stage whether it builds or runs.
 
     Args:
         model: Facts of the Dockerfile, with the context at hand.
         stage: The stage.
         folder: The project's folder in the image.
-        local: Whether gems of the project's own are installed, whose extensions are compiled where they lie.
 
     Raises:
         Refused: That is not known of one.
@@ -102,7 +101,7 @@ def sort_instructions(model: Model, stage: Stage, folder: str, local: bool) -> P
         _sort_run(model, plan, position, runs[position], found)
     copies = stage_copies(model, stage)
     later = [c for c in copies if c.position > plan.last]
-    plan.whole = plan.builds or local or not all(brought_again(model, c, later, _MANIFESTS) for c in copies if c.position < plan.last)
+    plan.whole = plan.builds or not all(brought_again(model, c, later, _MANIFESTS) for c in copies if c.position < plan.last)
     _take_others(model, stage, plan)
     plan.gems = _places(model, plan, stage, [(p, s) for p, found in steps.items() for s in found])
     return plan
