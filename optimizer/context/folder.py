@@ -158,6 +158,11 @@ class BuildContext(Struct, frozen=True, dict=True):
         mode = self._mode(path)
         return stat.S_IMODE(mode) if mode is not None and stat.S_ISREG(mode) and self.exists(path) else None
 
+    def is_link(self, path: str) -> bool:
+        """Whether a symbolic link of that path reaches the builder."""
+        mode = self._mode(_inside(path))
+        return mode is not None and stat.S_ISLNK(mode) and self.exists(path)
+
     def _mode(self, path: str) -> int | None:
         """The mode of a path that has no link among its folders and is not above the root, looked at once."""
         if path not in self._modes:

@@ -103,7 +103,7 @@ class Model(Struct, frozen=True, dict=True):
             words = node.value.split()
             name = words[2] if len(words) == 3 else None
             reference = self.global_state.expand(words[0], node.escape) if words else None
-            base = by_name.get(reference) if reference is not None else None
+            base = by_name.get(reference.lower()) if reference is not None else None
             image = found[base].image if base is not None else (lookup(reference) if reference else None)
             positions = every[at + 1 : starts[index + 1] if index + 1 < len(starts) else None]
             found.append(Stage(index, name, start, positions, reference, base, image, node.flag("platform")))

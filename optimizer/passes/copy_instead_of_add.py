@@ -55,7 +55,10 @@ class CopyInsteadOfAdd(Pass):
             if len(facts.sources) < len(node.words) - 1:
                 yield Refusal("stays ADD: a source is known only when the build runs", position)
                 continue
-            if any(is_remote(word) for word in node.words[:-1]) or any(map(names_archive, facts.sources)):
+            if any(is_remote(word) for word in (*node.words[:-1], *facts.sources)) or any(map(names_archive, facts.sources)):
+                continue
+            if model.before(position).args and any(map(_left_open, node.words[:-1])):
+                yield Refusal("stays ADD: a build argument decides whether it downloads or unpacks", position)
                 continue
             archive, evidence = _looked_into(model, facts)
             if archive is not None:
@@ -78,6 +81,12 @@ def _is_archive(start: bytes) -> bool:
     except tarfile.HeaderError:
         return False
     return True
+
+
+def _left_open(word: str) -> bool:
+    """Whether variables decide what a source begins or ends with."""
+    texts = re.split(r"\$(?:\w+|\{[^}]*\})", word)
+    return len(texts) > 1 and (not texts[0] or not re.search(r"\.\w+$", texts[-1]))
 
 
 def _may_end_anyhow(name: str) -> bool:

@@ -195,7 +195,8 @@ def _needs_a_shell(model: Model, stage: Stage, words: tuple[str, ...]) -> str | 
     """The program where it may be a script that only a shell can start: one without a line that names its interpreter."""
     program, name = words[0], posixpath.basename(words[0])
     path = model.behind(stage).path(program) if "/" in program else None
-    for copy in reversed(stage_copies(model, stage)):
+    others = [copy for other in model.stages if other != stage for copy in stage_copies(model, other)] if path is None else []
+    for copy in (*reversed(stage_copies(model, stage)), *others):
         found = copy.context_of(model, path) if path is not None else None
         if path is None:
             found = next((s for s in copy.sources if posixpath.basename(s) == name), None)
@@ -204,8 +205,12 @@ def _needs_a_shell(model: Model, stage: Stage, words: tuple[str, ...]) -> str | 
         if found is not None:
             start = model.context.first_bytes(found) if model.context is not None else None
             return None if start is not None and start.startswith((b"#!", b"\x7fELF")) else program
-    written = re.compile(rf"(?:>|tee|-O|-o)\s*\S*{re.escape(name)}(?![\w.-])")
-    nodes = (model.file.instruction(p) for p in stage.positions)
-    made = any(written.search(node.text) for node in nodes if node.keyword in ("RUN", "COPY", "ADD"))
+    redirected = rf"(?:>|\btee\b)\s*\S*{re.escape(name)}(?![\w.-])"
+    fetched = rf"-[Oo]\s*\S*{re.escape(name)}(?![\w.-])"
+    made = any(
+        re.search(redirected if p not in stage.positions else f"{redirected}|{fetched}", node.text)
+        for p in model.file.positions  # of other stages, too, which this one may copy it from; there -o is a compiler's more often
+        if (node := model.file.instruction(p)).keyword in ("RUN", "COPY", "ADD")
+    )
     placed = "/" in program and posixpath.dirname(program) not in _SYSTEM
     return program if made or placed or name.endswith((".sh", ".bash", ".py", ".pl", ".rb", ".js")) else None

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from optimizer.model import Model, Stage
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.syntax import Dockerfile, Instruction
+from optimizer.syntax.nodes import Argument
 
 
 class LowercaseStageNames(Pass):
     """Write names of stages in small letters.
 
     What it does
-        Writes the name behind AS in small letters, and so each ``COPY --from`` that names the stage.
+        Writes the name behind AS in small letters, and so each FROM, ``COPY --from`` and ``RUN --mount`` that names the stage.
 
     Why
         The builder compares names of stages in small letters. Two that differ only in their capitals are one.
 
     When it refuses
-        Where another stage has the name in other letters, where FROM or a mount names the stage with capitals, and where
-        variables are part of a name.
+        Where another stage has the name in other letters, and where variables are part of a name.
 
     Safety
         Safe: BuildKit compares names of stages without regard to case, that of ``--target`` included.
     """
 
     name = "lowercase-stage-names"
-    alters = frozenset({Fact.STAGES, Fact.COPIES})
+    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COPIES})
     mends = ("StageNameCasing",)
     examples = (
         Rewrites(
@@ -54,26 +55,28 @@ def _reason(model: Model, stage: Stage, name: str) -> str | None:
     """Why a name must stay, None when nothing speaks against small letters."""
     if any(other.name and other is not stage and other.name.lower() == name.lower() for other in model.stages):
         return "another stage has that name in other letters"
-    for position in model.file.positions:
-        node = model.file.instruction(position)
-        if node.keyword == "FROM" and node.words and node.words[0].lower() == name.lower():
-            return "a FROM names it"
-        if node.keyword != "COPY" and any(flag.value and f"from={name}".lower() in flag.value.lower() for flag in node.flags):
-            return "a mount names it"
     if len(model.file.instruction(stage.position).arguments) != 3:
         return "FROM is not understood"
     return None
 
 
 def _renamed(file: Dockerfile, stage: Stage, name: str) -> tuple[Dockerfile, tuple[int, ...]]:
-    word = file.instruction(stage.position).arguments[2]
-    edits: dict[int, Instruction] = {stage.position: file.instruction(stage.position).edited((word.start, word.end, name.lower()))}
+    edits: dict[int, Instruction] = {}
     for position in file.positions:
         node = file.instruction(position)
-        flag = next((each for each in node.flags if each.name == "from" and each.value), None) if node.keyword == "COPY" else None
-        if flag is not None and node.text[flag.start : flag.end].lower() == f"--from={name}".lower():
-            start = flag.end - len(name)
-            edits[position] = node.edited((start, flag.end, name.lower()))
+        spans = [(a.start, a.end) for a in _names(node, position == stage.position) if node.text[a.start : a.end].lower() == name.lower()]
+        for flag in node.flags if node.keyword in ("COPY", "RUN") else ():
+            written = node.text[flag.start : flag.end]
+            found = re.search(rf"(?:^--from=|(?<=[=,])from=)({re.escape(name)})(?=,|$)", written, re.I)
+            spans += [(flag.start + found.start(1), flag.start + found.end(1))] if found is not None else []
+        new = node.edited(*((start, end, name.lower()) for start, end in spans))
+        if new.text != node.text:
+            edits[position] = new
     for position, node in edits.items():
         file = file.replaced(position, position + 1, [node])
     return file, tuple(edits)
+
+
+def _names(node: Instruction, own: bool) -> tuple[Argument, ...]:
+    """The words of a FROM that may be the name of a stage: the one that it starts from and, where it is its ``own``, the last."""
+    return (*node.arguments[:1], *(node.arguments[2:3] if own else ())) if node.keyword == "FROM" else ()

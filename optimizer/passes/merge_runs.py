@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 
 from msgspec import Struct
 
-from optimizer.model import Model, Stage
+from optimizer.ecosystems import unwrapped
+from optimizer.model import Model, Stage, State
 from optimizer.model.model import mounts
 from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
@@ -142,13 +145,33 @@ def _reason(model: Model, group: list[_Part], part: _Part, ships: bool) -> str |
         return "the shell reads files of its own before every RUN"
     if windows(model, last.position) or windows(model, part.position):
         return "this looks like an image that runs Windows"
-    reason = _structure(last) or _structure(part) or leak([p.script for p in group], part.script, state.user)
+    reason = _structure(last) or _structure(part) or _folder_gone(last.script, state) or leak([p.script for p in group], part.script, state.user)
     reason = reason or _cache_reason(group, part, nodes, ships)
     if reason is None:
         row = [*group, part]
         if any(enclosed and "\n" in (_cut(one) or "") for one, enclosed in zip(row, _enclosed(row), strict=True)):
             return "a `cd` or `||` in one of them would need parentheses around several lines"
     return reason
+
+
+def _folder_gone(script: Script, state: State) -> str | None:
+    """Why the next RUN needs a folder of its own to begin in: the builder makes the working directory anew where a RUN removes it."""
+    if state.workdir is None or state.workdir == "/":
+        return None
+    above = [state.workdir]
+    while (parent := posixpath.dirname(above[-1])) != "/":
+        above.append(parent)
+    moves = any(command.name == "cd" for command in script.commands)
+    for command in script.commands:
+        if (found := unwrapped(command)).program not in ("rm", "rmdir", "mv"):
+            continue
+        for word in found.words[1:]:
+            text = word.text.strip("\"'")
+            path = state.path(text) if not text.startswith("-") else None
+            names = {posixpath.basename(folder) for folder in above} if moves and not text.startswith("/") else set[str]()
+            if "PWD" in text or text.rstrip("/") in names or (path is not None and any(fnmatch(folder, path) for folder in above)):
+                return "the first may remove the folder that both work in"
+    return None
 
 
 def _comments_above(file: Dockerfile, position: int) -> list[str]:
@@ -241,7 +264,8 @@ def _joined(file: Dockerfile, group: list[_Part]) -> Instruction:
 def _commands(group: list[_Part]) -> list[str]:
     """The source of each part, in parentheses where its ``||`` would reach over or its ``cd`` would move a later part."""
     sources = [_cut(part) or "" for part in group]
-    return [f"({source})" if enclosed else source for source, enclosed in zip(sources, _enclosed(group), strict=True)]
+    # `((` would begin arithmetic
+    return [f"({' ' * source.startswith('(')}{source})" if enclosed else source for source, enclosed in zip(sources, _enclosed(group), strict=True)]
 
 
 def _enclosed(group: list[_Part]) -> list[bool]:

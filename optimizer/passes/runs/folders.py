@@ -42,6 +42,8 @@ _ANYWHERE = frozenset({
     "set", "apt-get", "apt", "apk", "yum", "dnf", "microdnf", "useradd", "groupadd", "adduser", "addgroup", "export", "echo", "printf",
     "true", ":",
 })  # fmt: skip
+_ACCOUNTS = frozenset({"useradd", "adduser"})
+_MANAGERS = frozenset({"apt-get", "apt", "apk", "yum", "dnf", "microdnf"})
 _TIDIES = frozenset({"rm", "rmdir", "ldconfig", "chmod", "chown"})
 _WITH_PATHS = frozenset({"mkdir", "touch", "ls", "test", "[", "cat", "ln"})
 _MOST_RUNS = 3
@@ -212,6 +214,8 @@ def _hoisted(model: Model, run: ReadableRun, parts: list[_Part], state: State) -
     others = tuple(p for p in first.pipelines if p not in makes)
     if names != makes or not (makes or _exists(model, run, path)) or not all(_anywhere(p, state) for p in others):
         return parts
+    if not _exists(model, run, path) and any(_may_make(pipeline, path) for pipeline in others):
+        return parts
     return [replace(second, pipelines=(*others, *second.pipelines)), *parts[2:]]
 
 
@@ -251,6 +255,13 @@ def _makes(pipeline: Pipeline, path: str, state: State) -> bool:
     return value == path and not path.startswith("/var/local")  # whose group is handed on to what is made in it
 
 
+def _may_make(pipeline: Pipeline, path: str) -> bool:
+    """Whether a command may make a folder or one above it with another owner or with contents, which it leaves out if it is there."""
+    if _named(pipeline) in _ACCOUNTS:
+        return path not in _STANDARD
+    return _named(pipeline) in _MANAGERS and path.startswith(("/etc/", "/var/", "/run/", "/home/"))
+
+
 def _exists(model: Model, run: ReadableRun, path: str) -> bool:
     """Whether a folder is sure to be there before a RUN: a standard one, or one that was a WORKDIR."""
     return path in _STANDARD or any(model.before(p).workdir == path for p in run.stage.positions if p <= run.position)
@@ -264,9 +275,11 @@ def _anywhere(pipeline: Pipeline, state: State, more: frozenset[str] = frozenset
     program, words = unwrapped(only).program, only.words
     if any(word.substitutions for word in words) or not all(_absolute(r.target) for r in only.redirects):
         return False
+    if re.search(r"\bPWD\b|~\+", " ".join(word.text for word in words)):
+        return False
     if program in _WITH_PATHS or program in more:
         operands = [word.text.strip("\"'") for word in words[1:] if not word.text.startswith("-") and word.text != "]"]
-        return all(text.startswith("/") or (state.expand(text) or "").startswith("/") for text in operands)
+        return bool(operands) and all(text.startswith("/") or (state.expand(text) or "").startswith("/") for text in operands)
     return program in _ANYWHERE and not any("./" in w.text or w.text.endswith((".deb", ".rpm", ".apk")) or w.glob for w in words)
 
 
@@ -280,7 +293,7 @@ def _check(model: Model, run: ReadableRun, parts: list[_Part], state: State) -> 
         assert path is not None
         if path.startswith("//") or any(path == top or path.startswith(f"{top}/") for top in _MOUNTED):
             raise _Stays(f"{path} is there only while the RUN lasts")
-        if _LINKED.match(path) or _is_linked(model.file.text, path):
+        if _LINKED.match(path) or _is_linked(model, path):
             raise _Stays(f"{path} may be reached over a symbolic link")
     for mount in mounts(run.node):
         if mount.target is None and mount.type in ("secret", "ssh"):
@@ -333,9 +346,12 @@ def _source(run: ReadableRun, pipelines: tuple[Pipeline, ...]) -> str:
     return found
 
 
-def _is_linked(text: str, path: str) -> bool:
-    """Whether the Dockerfile makes a symbolic link of the name of a folder on the way to a path."""
-    names = [name for name in path.split("/") if name]
+def _is_linked(model: Model, path: str) -> bool:
+    """Whether the Dockerfile or the build context has a symbolic link of the name of a folder on the way to a path."""
+    names, text = [name for name in path.split("/") if name], model.file.text
+    context = model.context
+    if context is not None and any(context.is_link(file) for file in context.files() if posixpath.basename(file) in names):
+        return True
     return "ln " in text and any(re.search(rf"\bln\b[^&|;\n]*[\s/]{re.escape(name)}/?(?=[\s;&|)\\]|$)", text) for name in names)
 
 

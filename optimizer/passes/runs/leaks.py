@@ -62,11 +62,13 @@ def _leak(one: Script, two: Script, user: str | None) -> str | None:
         return f"every RUN gets its own {mounted}, and the first names it"
     if any("function" in enclosing for _, enclosing in one.walk()) or re.search(r"\w+\s*\(\)", one.text):
         return "the first defines a function"
-    if ":=" in one.text or re.search(r"\$\(\(.*(\+\+|--|=)", one.text) or _has_arithmetic(one):
+    if re.search(r"\$\{\w+:?=|\$\(\(.*(\+\+|--|=)", one.text) or _has_arithmetic(one):
         return "an expansion in the first assigns a variable"
     variable = mentions_variable(two.text, loop_variables(one.text))
     if variable:
         return f"the loop variable {variable} of the first would reach the second"
+    if any(_links_hard(command) for command in one.commands):
+        return "the first makes a hard link, which a layer of its own would part where the second writes to the file"
     if _changes_own_account(one, user):
         return "the first changes the account that the second runs as"
     for command, _, _ in top_commands(one):
@@ -76,12 +78,23 @@ def _leak(one: Script, two: Script, user: str | None) -> str | None:
     return None
 
 
+def _links_hard(command: Command) -> bool:
+    """Whether a command gives a file a second name: on an overlay file system, writing to it in a later layer makes two files of it."""
+    found = unwrapped(command)
+    options = [word.text for word in found.words[1:] if word.text.startswith("-")]
+    if found.program == "ln":
+        return not any(option == "--symbolic" or re.match(r"-\w*s", option) for option in options)
+    return found.program == "link" or (found.program == "cp" and any(re.match(r"-\w*l|--link", option) for option in options))
+
+
 def _command_leak(command: Command, two: Script) -> str | None:
-    if not command.words:
+    if not command.words or (command.assignments and command.name == ":"):  # those in front of a special builtin stay
         return "the first assigns a variable, which would reach the second"
     if command.name == "set" and _harmless_set(command, two):
         return None
-    name = command.argv[1] if command.name == "command" and len(command.argv) > 1 else command.name
+    name = command.name
+    if name == "command":
+        name = next((value for value in command.argv[1:] if not (value or "").startswith("-")), name)
     if name in STATEFUL and command.name != "cd":
         return f"`{name}` in the first would reach the second"
     if command.name == "printf" and command.argv[1:2] == ("-v",):

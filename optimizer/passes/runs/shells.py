@@ -24,7 +24,9 @@ _DAEMONS = frozenset({
 })  # fmt: skip
 _NO_DAEMON = frozenset({"--version", "-v", "-V", "-t", "--help", "enable", "disable", "mask", "stop"})
 _RUNS_TEXT = frozenset({"su", "runuser", "sh", "bash", "dash", "ash", "zsh", "ksh"})
-_OWN_PROCESS = re.compile(r"\$(?:[$!?_]|\{[$!?_]\})|\$\{?(?:RANDOM|SECONDS|LINENO|BASHPID|BASH_SUBSHELL|PPID|SHLVL|OLDPWD)\b")
+_OWN_PROCESS = re.compile(
+    r"\$(?:[$!?_-]|\{[$!?_-]\})|\$\{?(?:RANDOM|SECONDS|LINENO|BASHPID|BASH_\w+|PIPESTATUS|SHELLOPTS|OPTIND|REPLY|PPID|SHLVL|OLDPWD)\b"
+)
 # Files that the builder mounts anew for every RUN, and file systems that live no longer than it.
 _MOUNTED_ANEW = re.compile(
     r"/etc/(?:hosts|resolv\.conf|hostname)(?![\w.-])|/dev/(?!null|std(?:in|out|err)|tty|u?random|zero|full|fd)[a-z][\w/]*|/proc/sys/\S*"
