@@ -145,7 +145,9 @@ def _reason(model: Model, group: list[_Part], part: _Part, ships: bool) -> str |
         return "the shell reads files of its own before every RUN"
     if windows(model, last.position) or windows(model, part.position):
         return "this looks like an image that runs Windows"
-    reason = _structure(last) or _structure(part) or _folder_gone(last.script, state) or leak([p.script for p in group], part.script, state.user)
+    reason = (
+        _structure(last) or _structure(part) or _folder_gone(last.script, state) or leak([p.script for p in group], part.script, state.user)
+    )
     reason = reason or _cache_reason(group, part, nodes, ships)
     if reason is None:
         row = [*group, part]
@@ -265,7 +267,10 @@ def _commands(group: list[_Part]) -> list[str]:
     """The source of each part, in parentheses where its ``||`` would reach over or its ``cd`` would move a later part."""
     sources = [_cut(part) or "" for part in group]
     # `((` would begin arithmetic
-    return [f"({' ' * source.startswith('(')}{source})" if enclosed else source for source, enclosed in zip(sources, _enclosed(group), strict=True)]
+    return [
+        f"({' ' * source.startswith('(')}{source})" if enclosed else source
+        for source, enclosed in zip(sources, _enclosed(group), strict=True)
+    ]
 
 
 def _enclosed(group: list[_Part]) -> list[bool]:

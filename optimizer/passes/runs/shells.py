@@ -25,7 +25,7 @@ _DAEMONS = frozenset({
 _NO_DAEMON = frozenset({"--version", "-v", "-V", "-t", "--help", "enable", "disable", "mask", "stop"})
 _RUNS_TEXT = frozenset({"su", "runuser", "sh", "bash", "dash", "ash", "zsh", "ksh"})
 _OWN_PROCESS = re.compile(
-    r"\$(?:[$!?_-]|\{[$!?_-]\})|\$\{?(?:RANDOM|SECONDS|LINENO|BASHPID|BASH_\w+|PIPESTATUS|SHELLOPTS|OPTIND|REPLY|PPID|SHLVL|OLDPWD)\b"
+    r"\$(?:[$!?_-]|\{[$!?_-]\})|\$\{?(?:RANDOM|SECONDS|LINENO|BASHPID|BASH_(?!VERS)\w+|PIPESTATUS|SHELLOPTS|OPTIND|REPLY|PPID|SHLVL|OLDPWD)\b"
 )
 # Files that the builder mounts anew for every RUN, and file systems that live no longer than it.
 _MOUNTED_ANEW = re.compile(
