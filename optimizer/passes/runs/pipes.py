@@ -1,4 +1,4 @@
-"""What becomes of a stage's commands when a pipe fails with any of its commands, and when bash reads them in place of ``/bin/sh``."""
+"""What becomes of a stage's commands when a pipe fails with any of its commands."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from optimizer.ecosystems import unwrapped
 from optimizer.model import Model, Stage
 from optimizer.model.state import DEFAULT_SHELL
 from optimizer.passes.base import Change, Refusal, Safety
+from optimizer.passes.runs.bash import other_in_bash
 from optimizer.passes.runs.shells import windows
 from optimizer.passes.text import instruction_like
 from optimizer.syntax import Comment
-from optimizer.syntax.shell import Command, Compound, Pipeline, Script, Statement
+from optimizer.syntax.shell import Command, Compound, Pipeline, Script, Statement, Word
 
 # Commands that fail only when something is wrong.
 _WRITES = frozenset({
     "echo", "printf", "cat", "curl", "wget", "gzip", "gunzip", "zcat", "xz", "xzcat", "bzip2", "bunzip2", "bzcat", "zstd", "tar",
-    "sed", "awk", "gawk", "tr", "cut", "sort", "uniq", "base64", "gpg", "openssl", "dpkg", "uname", "pwd", "date",
-    "sha256sum", "sha1sum", "md5sum", "envsubst", "jq", "rev", "wc", "tee", "nproc", "git", "lsb_release", "basename", "dirname", "env",
-    "printenv", "rpm2cpio",
-    "column",
+    "sed", "awk", "gawk", "tr", "cut", "sort", "uniq", "base64", "gpg", "openssl", "uname", "pwd", "date", "sha256sum", "sha1sum",
+    "md5sum", "envsubst", "jq", "rev", "wc", "tee", "nproc", "lsb_release", "basename", "dirname", "env", "rpm2cpio", "column",
 })  # fmt: skip
+# Those that do so only with some sub-commands.
+_WRITES_WITH = {
+    "git": frozenset({"archive", "branch", "clone", "log", "ls-files", "ls-remote", "show", "tag", "--version"}),
+    "dpkg": frozenset({"--print-architecture", "--print-foreign-architectures", "--version"}),
+}
 # Commands that read their input to its end before they are done.
-_READS = (_WRITES - {"echo", "printf", "git"}) | frozenset({
+_READS = (_WRITES - {"echo", "printf", "env"}) | frozenset({
     "bash", "sh", "apt-key", "chpasswd", "debconf-set-selections", "xargs", "php", "python", "python3", "node", "perl", "ruby", "patch",
     "cpio", "crontab", "mysql", "psql", "grep", "egrep", "fgrep", "bc", "passwd", "iconv", "docker", "sha512sum", "shasum", "unxz", "nl",
 })  # fmt: skip
-_RARE_ESCAPE = re.compile(r"\\[^\\ntr\"%]|%[^sdiuxXcof%]")  # of printf: what not every shell knows
-_BASH_SETS = re.compile(r"\$\{?(RANDOM|UID|EUID|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE|SECONDS|LINENO|PIPESTATUS|GROUPS|SHELLOPTS|BASH\w*)\b")
 _SAME_SHELL = frozenset({"/bin/ash"})  # where /bin/sh is the same program
+_INTERPRETERS = frozenset({"bash", "sh", "php", "python", "python3", "node", "perl", "ruby"})
 
 
 def has_pipe(script: Script | None) -> bool:
@@ -93,32 +96,12 @@ def _otherwise(model: Model, position: int, shell: str) -> str | None:
     script = node.script
     if script is None or not script.understood:
         return "a RUN is not understood"
-    if cut := next((name for pipeline in _pipelines(script.statements) if (name := _cut_off(pipeline)) is not None), None):
-        return f"`{cut}` ends a pipe before it is read"
-    return None if shell in _SAME_SHELL else _other_in_bash(script)
-
-
-def _other_in_bash(script: Script) -> str | None:
-    """What bash takes otherwise than dash."""
-    if named := _BASH_SETS.search(script.text):
-        return f"bash sets `{named[1]}`, which sh does not know"
-    for command in script.commands:
-        if command.name in ("[[", "source", "let", "declare", "typeset", "shopt", "((") or (
-            command.name in ("[", "test") and any("==" in word.text for word in command.words)
-        ):
-            return f"sh does not know `{command.words[0].text}` as it is written here, and may go on without it"
-        words = command.words
-        texts = [word.text for word in words[1:]]
-        escaped = any("\\" in text or re.match(r"-\w*[eE]", text) for text in texts)
-        if (command.name in ("echo", "read") and escaped) or (command.name == "printf" and any(map(_RARE_ESCAPE.search, texts))):
-            return f"bash writes other characters than sh for a backslash in `{command.name}`"
-        if any(re.search(r"\{[^}\s]*(?:,|\.\.)[^}\s]*\}|\$'|\$\"", re.sub(r"'[^']*'|\"[^\"]*\"", "", word.text)) for word in words):
-            return "bash expands braces, which sh takes as they are"
-        if any(redirect.operator.startswith("&") for redirect in command.redirects):
-            return "bash reads &> otherwise"
-        if command.name in ("export", "local", "readonly") and any("$" in w.text and '"' not in w.text for w in words[1:]):
-            return f"sh splits what `{command.name}` sets at blanks, and bash does not"
-    return None
+    for pipeline in _pipelines(script.statements):
+        if (cut := _cut_off(pipeline)) is not None:
+            return f"`{cut}` ends a pipe before it is read"
+        if (silent := _silenced(pipeline)) is not None:
+            return f"`{silent}` in a pipe may fail on purpose: what it says of errors is thrown away"
+    return None if shell in _SAME_SHELL else other_in_bash(script, model.before(position))
 
 
 def _pipelines(statements: tuple[Statement, ...]) -> Iterator[Pipeline]:
@@ -145,19 +128,61 @@ def _cut_off(pipeline: Pipeline) -> str | None:
             return name
         if index and (
             name in ("head", "true", ":", "echo", "more", "less")
-            or (name in ("grep", "egrep", "fgrep") and re.search(r"(?:^|\s)-\w*[qm]|--quiet|--max-count", text))
-            or (name in ("sed", "gsed") and re.search(r"\dq|[;'\"{ ]q[;'\"} ]|q['\"]?$", text))
-            or (name.endswith("awk") and "exit" in text)
+            or (name in ("grep", "egrep", "fgrep") and (_finds_one(text) or _thrown_away(command, "", "1", "&")))
+            or (name in ("sed", "gsed") and re.search(r"(?:^|[\d/$;'\"{} ])[qQ]\s*\d*\s*(?:[;'\"} ]|$)|(?:^|\s)(?:-f|--file)", text))
+            or (name.endswith("awk") and re.search(r"exit|getline|(?:^|\s)(?:-f|--file)|^\W*BEGIN\s*\{[^}]*\}\W*$", text))
+            or (name == "jq" and re.search(r"(?:^|\s)(?:-\w*n|--null-input)|halt", text))
+            or (name in _INTERPRETERS and re.search(r"exit|last|head|read\w*\(|input\(|next|islice|break", text))
         ):
             return name
     return None
+
+
+def _finds_one(text: str) -> bool:
+    """Whether the options of a grep say that it is done once it has found something."""
+    return re.search(r"(?:^|\s)-\w*[qmlL]|--quiet|--silent|--max-count|--files-with", text) is not None
+
+
+def _thrown_away(command: Command, *descriptors: str) -> bool:
+    """Whether what a command writes to one of these file descriptors goes to ``/dev/null``."""
+    return any(
+        redirect.target is not None
+        and redirect.target.value == "/dev/null"
+        and ">" in redirect.operator
+        and ("&" if redirect.operator.startswith("&") else redirect.descriptor) in descriptors
+        for redirect in command.redirects
+    )
+
+
+def _silenced(pipeline: Pipeline) -> str | None:
+    """The command in front of a pipe's last whose messages of errors are thrown away."""
+    return next((c.name or "a command" for c in pipeline.commands[:-1] if isinstance(c, Command) and _thrown_away(c, "2", "&")), None)
 
 
 def _doubtful(script: Script | None) -> Iterator[str]:
     """The commands of pipes that may fail without harm, or may not read to the end."""
     for pipeline in _pipelines(script.statements) if script is not None and script.understood else ():
         for index, command in enumerate(pipeline.commands):
-            name = (unwrapped(command).program or "a command") if isinstance(command, Command) else command.kind
+            if not isinstance(command, Command):
+                yield command.kind
+                continue
+            words = unwrapped(command).words
+            name = unwrapped(command).program or "a command"
             last = index == len(pipeline.commands) - 1
-            if (not last and name not in _WRITES) or (index and name not in _READS):
+            if (not last and not _writes(name, words)) or (index and not _reads_all(name, words)):
                 yield name.rpartition("/")[2]
+
+
+def _writes(name: str, words: tuple[Word, ...]) -> bool:
+    return name in _WRITES or (len(words) > 1 and words[1].text in _WRITES_WITH.get(name, ()))
+
+
+def _reads_all(name: str, words: tuple[Word, ...]) -> bool:
+    """Whether a command reads its input to the end: an interpreter does when that is its program, or its program is given as text."""
+    if name not in _INTERPRETERS or len(words) < 2:
+        return name in _READS
+    if name in ("bash", "sh"):
+        return not any(re.match(r"-\w*c", word.text) for word in words[1:]) and (
+            words[1].text.startswith("-") or any(word.text == "-s" for word in words)
+        )
+    return words[1].text.startswith("-")
