@@ -48,15 +48,18 @@ class QuoteSubstitutions(Pass):
         for run in readable_runs(model, "$(", "`"):
             if model.file.escape == "`":
                 return
+            if "IFS" in run.text.text:
+                continue  # what the shell splits at is not what it usually is
             words = [
                 word
                 for command, enclosing in run.script.walk()
                 for word in command.words[1:]
                 if word.substitutions and "$(" not in enclosing
             ]
-            edits = [edit for word in words if (edit := _quoted(run, word)) is not None]
-            if edits:
-                file = model.file.replaced(run.position, run.position + 1, [run.node.edited(*edits)])
+            edits = [edit for word in words if (edit := _quoted(model, run, word)) is not None]
+            new = run.node.edited(*edits)
+            if edits and new.json is None:  # `[ "$(nproc)" ]` would be exec form
+                file = model.file.replaced(run.position, run.position + 1, [new])
                 evidence = ("each prints one word",)
                 yield Change("quote what a command prints", file, (run.position,), evidence)
 
@@ -70,16 +73,30 @@ def _one_word() -> re.Pattern[str]:
     return re.compile(rf"\$\(\s*({commands})\s*\)|`\s*({commands})\s*`")
 
 
-def _quoted(run: ReadableRun, word: Word) -> tuple[int, int, str] | None:
-    """The edit that quotes a word, None where it may stand for several, or is quoted in part."""
+def _quoted(model: Model, run: ReadableRun, word: Word) -> tuple[int, int, str] | None:
+    """The edit that quotes a word, None where it may stand for several or for none, or is quoted in part."""
     rest = _one_word().sub("", word.text)
     if rest == word.text or re.search(r"[\"'`\\*?\[{~]|\$\(", rest):
         return None
     start, end = run.text.source(word.start), run.text.source_end(word.end)
     if run.node.text[start:end] != word.text:
         return None  # it is continued on another line
-    if word.text.startswith("-") or "$" in rest:  # what stands beside it stays as it is
+    test = re.search(r"\s", rest) is not None  # all that stands between the brackets of `[`
+    if (test or not rest) and not all(_prints(model, run, found[1] or found[2]) for found in _one_word().finditer(word.text)):
+        return None
+    if word.text.startswith("-") or "$" in rest or test:  # what stands beside it stays as it is
         new = _one_word().sub(lambda found: f'"$({found[1] or found[2]})"', word.text)
     else:
         new = '"' + _one_word().sub(lambda found: f"$({found[1] or found[2]})", word.text) + '"'
     return start, end, new
+
+
+def _prints(model: Model, run: ReadableRun, command: str) -> bool:
+    """Whether a command is sure to be there and to print something: without quotes, nothing is no word, with quotes an empty one."""
+    program, image = command.split()[0], run.stage.image
+    if program == "lsb_release":
+        return "lsb-release" in model.file.text
+    if program in ("dpkg", "getconf"):
+        return image is not None and (image.package_manager == "apt" or (program == "getconf" and image.package_manager is not None))
+    user = model.before(run.position).user
+    return program != "whoami" or (user is not None and not user.partition(":")[0].isdigit())

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from optimizer.model import Model
 from optimizer.model.state import ROOT_USERS
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.runs.readable import ReadableRun, readable_runs
+from optimizer.passes.runs.purposes import calls_of
+from optimizer.passes.runs.readable import ReadableRun, fails_the_run, readable_runs
 from optimizer.passes.text import quote_names
 from optimizer.syntax.shell import Command, Word
 
@@ -34,11 +35,11 @@ class RemoveSudo(Pass):
 
     When it refuses
         When the user is another one or not known, for ``sudo -u`` and options that change more than the user, for builtins of
-        the shell, and where variables are set in front of ``sudo``, which hides them.
+        the shell, where variables are set in front of ``sudo``, which hides them, and where nothing shows that sudo is there.
 
     Safety
         Safe for programs that do not look at variables (files, accounts), for package managers where the Dockerfile
-        sets none, and with ``sudo -E``. For others it is unsafe, since they now see the build's variables.
+        sets none, and with ``sudo -E`` where it sets no PATH, which sudo has one of its own of. For others it is unsafe, since they now see the build's variables.
     """
 
     name = "remove-sudo"
@@ -63,7 +64,10 @@ class RemoveSudo(Pass):
             if "umask" in run.text.text:
                 yield Refusal("sudo stays: it sets the umask anew", run.position)
                 continue
-            bare = _sets_no_variable(model, run)
+            if not _installed(model, run):
+                yield Refusal("sudo stays: where it is missing, the RUN goes on without what it would have run", run.position)
+                continue
+            bare, path = _sets_no_variable(model, run), "PATH" in state.env or "PATH" in state.args
             safe: list[tuple[int, int, str]] = []
             unsafe: list[tuple[int, int, str]] = []
             names: list[str] = []
@@ -75,7 +79,7 @@ class RemoveSudo(Pass):
                 start, end = run.text.source(command.words[0].start), run.text.source(program.start)
                 if "\n" in run.node.text[start:end]:
                     yield Refusal("sudo stays: its line is broken behind it", run.position)
-                elif keeps_env or program.value in _PLAIN or (program.value in _MANAGERS and bare):
+                elif (keeps_env and not path) or program.value in _PLAIN or (program.value in _MANAGERS and bare):
                     safe.append((start, end, ""))
                 else:
                     unsafe.append((start, end, ""))
@@ -87,6 +91,14 @@ class RemoveSudo(Pass):
                 file = model.file.replaced(run.position, run.position + 1, [run.node.edited(*unsafe)])
                 assumption = f"{quote_names(list(dict.fromkeys(names)))} does the same with the build's variables, which sudo hides"
                 yield Change("remove sudo, since root runs the command", file, (run.position,), (), Safety.UNSAFE, assumption)
+
+
+def _installed(model: Model, run: ReadableRun) -> bool:
+    """Whether sudo is sure to be there: a call of it would end the build if it were not, or its package is installed."""
+    here = [each for each in readable_runs(model, "sudo") if each.position <= run.position]
+    if any(fails_the_run(each.script, c) for each in here if each.stage == run.stage for c in each.script.commands if c.name == "sudo"):
+        return True
+    return any(call is not None and "sudo" in call.packages for each in here for call in calls_of(each.text.text))
 
 
 def _sets_no_variable(model: Model, run: ReadableRun) -> bool:

@@ -51,7 +51,7 @@ def fails_the_run(script: Script, command: Command) -> bool:
     """Whether the RUN is sure to fail when a command fails that it reaches: nothing hides its exit status."""
     for index, statement in enumerate(script.statements):
         for pipeline in statement.pipelines:
-            if pipeline.commands == (command,):
+            if pipeline.commands[-1] == command:  # a pipe is as its last command is
                 plain = not pipeline.negated and "||" not in statement.operators and statement.terminator != "&"
                 last = index == len(script.statements) - 1
                 return plain and (last or (pipeline is statement.pipelines[-1] and _exits_on_error(script, index)))
