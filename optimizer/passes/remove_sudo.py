@@ -39,7 +39,8 @@ class RemoveSudo(Pass):
 
     Safety
         Safe for programs that do not look at variables (files, accounts), for package managers where the Dockerfile
-        sets none, and with ``sudo -E`` where it sets no PATH, which sudo has one of its own of. For others it is unsafe, since they now see the build's variables.
+        sets none, and with ``sudo -E`` where it sets no PATH, of which sudo has one of its own. For others it is
+        unsafe, since they now see the build's variables.
     """
 
     name = "remove-sudo"
