@@ -87,7 +87,7 @@ def _kept(model: Model, position: int, node: Instruction, calls: list[Call], cac
     state = model.before(position)
     if any(name in state.env or name in state.args for name in cache.variables) or any(name in node.value for name in cache.variables):
         return False
-    if any(call.action is Action.CLEAN or call.prefix for call in calls):
+    if any(call.action is Action.CLEAN or call.prefix or (call.verb is not None and call.verb.text == "cache") for call in calls):
         return False
     if any(option.startswith(("--no-cache", "--cache")) for call in calls for option in call.options):
         return False

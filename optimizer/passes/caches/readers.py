@@ -20,7 +20,7 @@ def covers(outer: str, folder: str) -> bool:
 
 
 def later_reader(model: Model, stage: Stage, position: int, cache: Cache, name: str, scripts: bool = True) -> str | None:
-    """Why a step behind this one needs what the cache holds, None when none does.
+    """Why what the cache holds is needed, as a rule by a step behind this one; None when nothing needs it.
 
     Args:
         model, stage: Where the cache is filled.
@@ -29,6 +29,8 @@ def later_reader(model: Model, stage: Stage, position: int, cache: Cache, name: 
         name: The ecosystem's name.
         scripts: Whether a script that nobody here can read counts as a reader of a package index.
     """
+    if name == "uv" and "symlink" in model.file.text:
+        return "what uv installs may be links into it"
     for other in model.stages:
         inherits = other.index == stage.index or stage.index in _bases(model, other)
         for later in other.positions:
