@@ -214,8 +214,13 @@ class Model(Struct, frozen=True, dict=True):
         """The position of the last instruction of that keyword in a stage or the stages it starts from."""
         current: Stage | None = stage
         while current is not None:
-            found = next((p for p in reversed(current.positions) if self.file.instruction(p).keyword == keyword), None)
+            found = self._lasts[current.index].get(keyword)
             if found is not None:
                 return found
             current = self.stages[current.base] if current.base is not None else None
         return None
+
+    @cached_property
+    def _lasts(self) -> tuple[dict[str, int], ...]:
+        """For each stage, the position of the last instruction of each keyword."""
+        return tuple({self.file.instruction(p).keyword: p for p in stage.positions} for stage in self.stages)

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -101,13 +102,33 @@ def _stage_changes(model: Model, stage: Stage, ships: bool) -> Iterator[Change |
     yield from _merge(model, group)
 
 
-class _Part(Struct, frozen=True):
+class _Part(Struct, frozen=True, dict=True):
     """One RUN of a group, and what it is for."""
 
     position: int
     node: Instruction
     script: Script
     purpose: Purpose
+
+    @cached_property
+    def source(self) -> str | None:
+        """The source of its only statement; None when more than a ``;`` follows it."""
+        text = self.node.shell_text
+        if text is None:
+            return None
+        start, end = text.source(0), text.source_end(self.script.statements[0].end)
+        tail = self.node.text[end:].strip().strip("\\`").strip()
+        return self.node.text[start:end] if tail in ("", ";") else None
+
+    @cached_property
+    def moves(self) -> bool:
+        """Whether it changes the folder of its shell."""
+        return any(command.name == "cd" for command, _, _ in top_commands(self.script))
+
+    @cached_property
+    def anywhere(self) -> bool:
+        """Whether it does not depend on the folder that it starts in."""
+        return starts_absolute(self.script)
 
 
 def _run_above(model: Model, position: int) -> bool:
@@ -151,7 +172,8 @@ def _reason(model: Model, group: list[_Part], part: _Part, ships: bool) -> str |
     reason = reason or _cache_reason(group, part, nodes, ships)
     if reason is None:
         row = [*group, part]
-        if any(enclosed and "\n" in (_cut(one) or "") for one, enclosed in zip(row, _enclosed(row), strict=True)):
+        broken = any("\n" in (one.source or "") for one in row)
+        if broken and any(enclosed and "\n" in (one.source or "") for one, enclosed in zip(row, _enclosed(row), strict=True)):
             return "a `cd` or `||` in one of them would need parentheses around several lines"
     return reason
 
@@ -203,7 +225,7 @@ def _structure(part: _Part) -> str | None:
         return "a `;` in one of them lets a command fail without stopping the build"
     if script.statements[0].terminator == "&":
         return "one of them leaves a command in the background"
-    if _cut(part) is None:
+    if part.source is None:
         return "one of them ends in something other than a command"
     return None
 
@@ -265,7 +287,7 @@ def _joined(file: Dockerfile, group: list[_Part]) -> Instruction:
 
 def _commands(group: list[_Part]) -> list[str]:
     """The source of each part, in parentheses where its ``||`` would reach over or its ``cd`` would move a later part."""
-    sources = [_cut(part) or "" for part in group]
+    sources = [part.source or "" for part in group]
     # `((` would begin arithmetic
     return [
         f"({' ' * source.startswith('(')}{source})" if enclosed else source
@@ -278,18 +300,6 @@ def _enclosed(group: list[_Part]) -> list[bool]:
     found: list[bool] = []
     anywhere = True  # whether what follows does not depend on the folder that it starts in
     for part in reversed(group):
-        moves = any(command.name == "cd" for command, _, _ in top_commands(part.script))
-        found.append("||" in part.script.statements[0].operators or (moves and not anywhere))
-        anywhere = starts_absolute(part.script) and (anywhere or not found[-1])
+        found.append("||" in part.script.statements[0].operators or (part.moves and not anywhere))
+        anywhere = part.anywhere and (anywhere or not found[-1])
     return found[::-1]
-
-
-def _cut(part: _Part) -> str | None:
-    """The source of a RUN's only statement; None when more than a ``;`` follows it."""
-    text = part.node.shell_text
-    if text is None:
-        return None
-    statement = part.script.statements[0]
-    start, end = text.source(0), text.source_end(statement.end)
-    tail = part.node.text[end:].strip().strip("\\`").strip()
-    return part.node.text[start:end] if tail in ("", ";") else None

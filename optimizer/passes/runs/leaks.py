@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec import Struct
 
 from optimizer.ecosystems import Action, read_call, unwrapped
 from optimizer.model.state import ROOT_USERS
@@ -17,7 +20,7 @@ from optimizer.passes.runs.shells import (
     starts_daemon,
     top_commands,
 )
-from optimizer.syntax.shell import Command, Compound, Script
+from optimizer.syntax.shell import Command, Compound, Script, parse_script
 
 _ACCOUNTS = frozenset({"usermod", "gpasswd", "groupmod", "groupmems", "addgroup", "adduser", "useradd", "groupadd", "chsh"})
 # A package of a language by the programs that it replaces; others bring one of their own name.
@@ -42,19 +45,51 @@ def leak(group: Sequence[Script], two: Script, user: str | None) -> str | None:
     Returns:
         The reason, None when the next script cannot tell the difference.
     """
+    other = _leaves(two.text, user)
     for one in group:
-        reason = _leak(one, two, user)
+        reason = _leak(_leaves(one.text, user), other, two)
         if reason:
             return reason
     return _replaced_program(group, two)
 
 
-def _leak(one: Script, two: Script, user: str | None) -> str | None:
-    daemon = starts_daemon(one) or starts_daemon(two)
-    if daemon:
-        return f"`{daemon}` may leave a process running, which ends with its own RUN"
-    if names_own_process(two.text) or names_own_process(one.text):
-        return "one of them uses a variable that belongs to its own shell process"
+class _Leaves(Struct, frozen=True):
+    """What a script leaves in its shell, whatever follows; computed once for each text, since long rows are compared in pairs.
+
+    Args:
+        daemon: A command that may leave a process behind, None without one.
+        own_process: Whether it uses a variable that belongs to its own shell process.
+        anything: Why nothing may follow it in its shell, None when much may.
+        loops: The variables that its loops leave set.
+        links: Whether it makes a hard link.
+        account: Whether it changes the account that both run as.
+        stateful: The commands of its own shell that may change it.
+    """
+
+    daemon: str | None
+    own_process: bool
+    anything: str | None
+    loops: frozenset[str]
+    links: bool
+    account: bool
+    stateful: tuple[Command, ...]
+
+
+@lru_cache(maxsize=1024)
+def _leaves(text: str, user: str | None) -> _Leaves:
+    script = parse_script(text)
+    return _Leaves(
+        starts_daemon(script),
+        names_own_process(text),
+        _leaves_anything(script),
+        loop_variables(text),
+        any(map(_links_hard, script.commands)),
+        _changes_own_account(script, user),
+        tuple(c for c, _, _ in top_commands(script) if c.name == "set" or _command_leak(c) is not None),
+    )
+
+
+def _leaves_anything(one: Script) -> str | None:
     if replaces_shell(one):
         return "the first replaces the shell, and the second is for the new one"
     mounted = names_mounted_anew(one.text)
@@ -64,18 +99,26 @@ def _leak(one: Script, two: Script, user: str | None) -> str | None:
         return "the first defines a function"
     if re.search(r"\$\{\w+:?=|\$\(\(.*(\+\+|--|=)", one.text) or _has_arithmetic(one):
         return "an expansion in the first assigns a variable"
-    variable = mentions_variable(two.text, loop_variables(one.text))
+    return None
+
+
+def _leak(one: _Leaves, other: _Leaves, two: Script) -> str | None:
+    """``other`` is what ``two`` leaves."""
+    daemon = one.daemon or other.daemon
+    if daemon:
+        return f"`{daemon}` may leave a process running, which ends with its own RUN"
+    if one.own_process or other.own_process:
+        return "one of them uses a variable that belongs to its own shell process"
+    if one.anything:
+        return one.anything
+    variable = mentions_variable(two.text, one.loops) if one.loops else None
     if variable:
         return f"the loop variable {variable} of the first would reach the second"
-    if any(_links_hard(command) for command in one.commands):
+    if one.links:
         return "the first makes a hard link, which a layer of its own would part where the second writes to the file"
-    if _changes_own_account(one, user):
+    if one.account:
         return "the first changes the account that the second runs as"
-    for command, _, _ in top_commands(one):
-        reason = _command_leak(command, two)
-        if reason:
-            return reason
-    return None
+    return next((why for c in one.stateful if not (c.name == "set" and _harmless_set(c, two)) and (why := _command_leak(c))), None)
 
 
 def _links_hard(command: Command) -> bool:
@@ -87,11 +130,9 @@ def _links_hard(command: Command) -> bool:
     return found.program == "link" or (found.program == "cp" and any(re.match(r"-\w*l|--link", option) for option in options))
 
 
-def _command_leak(command: Command, two: Script) -> str | None:
+def _command_leak(command: Command) -> str | None:
     if not command.words or (command.assignments and command.name == ":"):  # those in front of a special builtin stay
         return "the first assigns a variable, which would reach the second"
-    if command.name == "set" and _harmless_set(command, two):
-        return None
     name = command.name
     if name == "command":
         name = next((value for value in command.argv[1:] if not (value or "").startswith("-")), name)
@@ -131,17 +172,27 @@ def _changes_own_account(one: Script, user: str | None) -> bool:
 
 def _replaced_program(group: Sequence[Script], two: Script) -> str | None:
     """A shell remembers where it found a program: one that it has called and that is replaced must not be called by the next RUN."""
-    used = {unwrapped(command).program for command in two.commands}
+    brought_by = [_brings(one.text) for one in group]
+    if not any(brought for row in brought_by for _, brought in row):
+        return None
+    used = {program for program, _ in _brings(two.text)}
     called: set[str | None] = set()
-    for one in group:
-        for command in one.commands:
-            program = unwrapped(command).program
-            called.add(program)
-            brought = _written(command) | (_brought(command) if program in _BRINGERS else set())
-            again = sorted(name for name in brought if name in called and name in used)
-            if again:
-                return f"the first replaces {again[0]}, and one shell would go on using the old one"
+    for program, brought in (entry for row in brought_by for entry in row):
+        called.add(program)
+        again = sorted(name for name in brought if name in called and name in used)
+        if again:
+            return f"the first replaces {again[0]}, and one shell would go on using the old one"
     return None
+
+
+@lru_cache(maxsize=1024)
+def _brings(text: str) -> tuple[tuple[str | None, frozenset[str]], ...]:
+    """For each command of a script, its program and the programs that it may put into place."""
+    found = []
+    for command in parse_script(text).commands:
+        program = unwrapped(command).program
+        found.append((program, frozenset(_written(command) | (_brought(command) if program in _BRINGERS else set()))))
+    return tuple(found)
 
 
 _FILERS = frozenset({"cp", "mv", "ln", "install", "curl", "wget"})
