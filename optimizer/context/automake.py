@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from optimizer.context.folder import BuildContext
-from optimizer.context.native_project import Draft, Project
+from optimizer.context.native_project import PREFIX, Draft, Project
 
 _PRIMARY = re.compile(r"((?:dist_|nodist_|nobase_|notrans_)*)(\w+?)_(PROGRAMS|DATA|SCRIPTS|LTLIBRARIES|LIBRARIES|MANS|HEADERS|TEXINFOS)$")
 _FOLDERS = {
@@ -21,7 +21,7 @@ _FOLDERS = {
 """The folders that a project installs to, below the prefix."""
 _NOT_RUN = re.compile(r"(include|oldinclude|pkginclude|man\d?|doc|html|info|dvi|pdf|ps|pkgconfig|aclocal|m4|noinst|check|EXTRA)$")
 
-_PREFIX = "\x02"  # stands for the prefix in a path
+_MAKES_FOLDERS = re.compile(r"[@-]*\s*(?:\$\(MKDIR_P\)|\$\(mkdir_p\)|mkdir -p|(?:\$\(INSTALL\)|install) -d)((?:\s+[^\s;&|<>`-]\S*)+)")
 
 
 def automake_project(context: BuildContext, folder: str, given: Mapping[str, str] | None = None) -> Project | None:
@@ -63,13 +63,38 @@ def automake_project(context: BuildContext, folder: str, given: Mapping[str, str
                 project.libraries += [w[2:] for w in words if w.startswith("-l")]
                 if "-static" in words or "-all-static" in words:
                     project.static = True
+            elif name.endswith(("_CPPFLAGS", "_CFLAGS", "_CXXFLAGS")) or name in ("AM_CPPFLAGS", "AM_CFLAGS", "AM_CXXFLAGS", "DEFS"):
+                project.macros += _macros(value, known)
             elif name.endswith("_SOURCES"):
                 project.sources += [posixpath.normpath(posixpath.join(here, w)) for w in words if "$" not in w]
             elif match := _PRIMARY.match(name):
                 _primary(project, match, words, here, folder, known)
-        if re.search(r"(?m)^install-(exec|data)-(local|hook)\s*:", text):
-            project.unknown.append("it installs by a rule of its own")
+        _own_rules(project, text, known)
     return project.finished()
+
+
+def _macros(flags: str, folders: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The macros that flags define as a literal; the folders are those of the default layout."""
+    found = re.findall(r"-D(\w+)=(?:'\"|\"?\\\")([^\"'\\]*)(?:\"'|\\\"\"?)", flags)
+    texts = [(name, re.sub(r"\$[({](\w+)[)}]", lambda m: _absolute(m[1], folders) or m[0], text)) for name, text in found]
+    return [(name, text) for name, text in texts if "$" not in text and "@" not in text]
+
+
+def _absolute(name: str, folders: Mapping[str, str]) -> str | None:
+    """The absolute folder that a variable of the Uniform Naming Scheme names."""
+    text = _expanded(folders[name], folders) if name in folders and name.endswith(("dir", "prefix")) else None
+    return text if text is None or text.startswith(("/", PREFIX)) else f"{PREFIX}/{text}"
+
+
+def _own_rules(project: Draft, text: str, folders: Mapping[str, str]) -> None:
+    """The rules with which a Makefile.am installs by itself; those that do no more than to make folders are followed."""
+    for rule in re.finditer(r"(?m)^install-(?:exec|data)-(?:local|hook)\s*:[^\n]*\n((?:\t[^\n]*(?:\n|\Z)|[ \t]*\n)*)", text):
+        for command in re.sub(r"\\\n", " ", rule[1]).splitlines():
+            made = _MAKES_FOLDERS.fullmatch(command.strip())
+            paths = [_expanded(path.strip("\"'").removeprefix("$(DESTDIR)"), folders) for path in made[1].split()] if made else []
+            if command.strip() and (not paths or any("$" in path for path in paths)):
+                project.unknown.append("it installs by a rule of its own")
+            project.folders += [_below_prefix(path) for path in paths]
 
 
 def _folders(configure: str) -> dict[str, str]:
@@ -80,7 +105,7 @@ def _folders(configure: str) -> dict[str, str]:
     if init and not package and not init[2]:
         name = re.sub(r"[^a-z0-9_]+", "-", name.removeprefix("GNU ").lower())
     own = {f"pkg{kind}dir": f"{_FOLDERS[f'{kind}dir']}/{name}" for kind in ("data", "lib", "libexec")} if name else {}
-    return {**_FOLDERS, **own, "PACKAGE": name, "PACKAGE_NAME": name, "PACKAGE_TARNAME": name, "prefix": _PREFIX, "exec_prefix": _PREFIX}
+    return {**_FOLDERS, **own, "PACKAGE": name, "PACKAGE_NAME": name, "PACKAGE_TARNAME": name, "prefix": PREFIX, "exec_prefix": PREFIX}
 
 
 def _expanded(text: str, folders: Mapping[str, str]) -> str:
@@ -111,4 +136,4 @@ def _primary(project: Draft, match: re.Match[str], words: list[str], here: str, 
 
 def _below_prefix(target: str) -> str:
     """A folder relative to the prefix; an absolute one stays so."""
-    return target.removeprefix(_PREFIX).lstrip("/") if target.startswith(_PREFIX) else target
+    return target.removeprefix(PREFIX).lstrip("/") if target.startswith(PREFIX) else target

@@ -1,161 +1,17 @@
-"""C and C++: what compiler and install commands make, and what sources read, write, start and listen on."""
+"""C and C++: what sources read, write, start and listen on."""
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
-from optimizer.context.parameters import given_to, parameter_at
+from optimizer.context.native_commands import HEADERS, SOURCES
+from optimizer.context.parameters import calls_of, parameter_at
 from optimizer.context.places import HOLE, Place, Unknown, resolve
-
-_COMPILER = re.compile(r"(?:[\w-]+-)?(gcc|g\+\+|cc|c\+\+|clang|clang\+\+|c99|c11|tcc|musl-gcc|ld|gold)(-[\d.]+)?$")
-_VALUED = frozenset({
-    "-o", "-I", "-L", "-D", "-U", "-include", "-isystem", "-x", "-MF", "-MT", "-MQ", "-Xlinker", "-T", "-u", "-idirafter", "-iquote",
-})  # fmt: skip
-_FLAG_LIBRARIES = {"-fopenmp": "gomp", "-fsanitize=address": "asan", "-fsanitize=undefined": "ubsan", "-fsanitize=thread": "tsan"}
-_SOURCE = (".c", ".cc", ".cpp", ".cxx", ".c++", ".C", ".s", ".S")
-CXX_SOURCES = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
-HEADERS = (".h", ".hpp", ".hh", ".hxx", ".inl")
-SOURCES = (*_SOURCE, *HEADERS)
-
-
-class Compiled(Struct, frozen=True):
-    """What one call of a compiler or linker does.
-
-    output: the file it makes, as written ("a.out" without -o), None when not known; libraries: names behind -l; packages: what
-    pkg-config is asked for; inputs: source, object and library files; links: it makes a program or library, not objects;
-    shared: a library; static: linked statically; cxx: as C++; statics: libstdc++ and libgcc are linked statically.
-    """
-
-    output: str | None
-    libraries: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
-    links: bool = True
-    shared: bool = False
-    static: bool = False
-    cxx: bool = False
-    statics: bool = False
-
-
-def is_compiler(program: str | None) -> bool:
-    """Whether a program, by name, compiles C or C++."""
-    return program is not None and _COMPILER.fullmatch(posixpath.basename(program)) is not None
-
-
-def read_compiler(words: Sequence[str | None], texts: Sequence[str]) -> Compiled:
-    """What a compiler's command line makes. words: their values, None for one that is computed; texts: as written."""
-    output: str | None = "a.out"
-    libraries: list[str] = []
-    packages: list[str] = []
-    inputs: list[str] = []
-    flags: set[str] = set()
-    cxx = re.search(r"\+\+", posixpath.basename(words[0] or "")) is not None
-    skip = False
-    for index, value in enumerate(words):
-        if index == 0 or skip:
-            skip = False
-            continue
-        if value is None:
-            packages += pkg_config(texts[index])
-            continue
-        following = words[index + 1] if index + 1 < len(words) else None
-        if value == "-o":
-            output, skip = following, True
-        elif value.startswith("-o") and len(value) > 2 and not value.startswith("-openmp"):
-            output = value[2:]
-        elif value == "-l":
-            libraries += [following] if following is not None else []
-            skip = True
-        elif value.startswith("-l"):
-            libraries.append(value[2:])
-        elif value in _VALUED:
-            skip = True
-        elif value.startswith("-Wl,"):
-            libraries += [part[2:] for part in value.split(",") if part.startswith("-l")]
-        elif value.startswith("-"):
-            flags.add(value)
-        else:
-            inputs.append(value)
-    libraries += [name for flag, name in _FLAG_LIBRARIES.items() if flag in flags]
-    links = not flags & {"-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "--version", "-v"}
-    cxx = cxx or any(i.endswith(CXX_SOURCES) for i in inputs)
-    statics = {"-static-libstdc++", "-static-libgcc"} <= flags
-    return Compiled(
-        output, tuple(libraries), tuple(packages), tuple(inputs), links, "-shared" in flags, bool(flags & {"-static", "-static-pie"}), cxx,
-        statics,
-    )  # fmt: skip
-
-
-def pkg_config(text: str) -> list[str]:
-    """The modules that a call of pkg-config or a ``*-config`` program in a shell text asks for."""
-    found = []
-    for call in re.findall(r"\b(?:pkg-config|pkgconf)\s+([^`)\n\"]*)", text):
-        found += [word for word in call.split() if not word.startswith("-") and not re.match(r"[\d.<>=]+$", word)]
-    found += [name for name in re.findall(r"\b([\w+]+?)\d?-config\b", text) if name not in ("pkg", "llvm")]
-    return found
-
-
-class Placed(Struct, frozen=True):
-    """A file or folder that install, cp, mv or ln puts somewhere, as written. link: a symbolic link, whose text is the source;
-    mode: the permissions that ``install -m`` gives."""
-
-    source: str
-    target: str
-    into: bool = False
-    link: bool = False
-    mode: str | None = None
-
-
-def read_install(words: Sequence[str | None]) -> tuple[tuple[Placed, ...], tuple[str, ...]] | None:
-    """What ``install``, ``cp``, ``mv`` and ``ln`` place, and the folders that are made; None when a word is computed."""
-    name = posixpath.basename(words[0] or "")
-    if None in words:
-        return None
-    given = [word for word in words[1:] if word is not None]
-    operands: list[str] = []
-    folder: str | None = None
-    mode: str | None = None
-    flags = set[str]()
-    index = 0
-    while index < len(given):
-        word = given[index]
-        if word in ("-t", "--target-directory") and index + 1 < len(given):
-            folder, index = given[index + 1], index + 1
-        elif word.startswith("--target-directory="):
-            folder = word.partition("=")[2]
-        elif name == "install" and re.fullmatch(r"-[Dcpsv]*[mogS]", word):
-            flags.update(word[1:-1])
-            index += 1
-            mode = given[index] if word[-1] == "m" and index < len(given) else mode
-        elif name == "install" and word.startswith(("--mode=", "-m")):
-            mode = word.removeprefix("--mode=").removeprefix("-m")
-        elif word.startswith("--"):
-            flags.add(word)
-        elif word.startswith("-") and len(word) > 1:
-            flags.update(re.sub(r"^[mog].*", "", word[1:]) if name == "install" else word[1:])
-        else:
-            operands.append(word)
-        index += 1
-    if name == "install" and ("d" in flags or "--directory" in flags):
-        return (), tuple(operands)
-    if folder is not None:
-        return tuple(Placed(source, folder, True, "s" in flags and name == "ln", mode) for source in operands), ()
-    if len(operands) < 2:
-        return None
-    *sources, target = operands
-    into = len(sources) > 1 or target.endswith("/") or target == "."
-    if "T" in flags:
-        into = False
-    return tuple(Placed(source, target, into, name == "ln" and "s" in flags, mode) for source in sources), ()
-
-
-# Sources.
 
 _TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.DOTALL)
 _STARTS = re.compile(r"\b(system|popen|exec[lv]p?e?|execvpe|posix_spawnp?|fexecve|dlopen|wordexp)\s*\(")
@@ -198,15 +54,29 @@ class NativeSources(Struct, frozen=True):
     unknown: tuple[Unknown, ...] = ()
 
 
-def native_sources(context: BuildContext, files: Iterable[str], commands: str | None = None) -> NativeSources:
+class NativeSettings(Struct, frozen=True):
+    """What is known of a program apart from its sources.
+
+    macros: those that the command line defines as one literal, by name; environment: variables that it finds set, None for a
+    value that is not known.
+    """
+
+    macros: Mapping[str, str] = {}
+    environment: Mapping[str, str | None] = {}
+
+
+def native_sources(
+    context: BuildContext, files: Iterable[str], commands: str | None = None, settings: NativeSettings | None = None
+) -> NativeSources:
     """Read C and C++ sources of the build context.
 
     Args:
         context: The build context.
         files: The sources and headers.
         commands: The text of the commands that compile them, with which they may define macros; None where that is not known.
+        settings: What is known of macros and environment variables.
     """
-    reader = _Sources(None if commands is None else "\n".join([commands, *_build_texts(context)]))
+    reader = _Sources(None if commands is None else "\n".join([commands, *_build_texts(context)]), settings or NativeSettings())
     paths = [path for path in files if path.endswith(SOURCES)]
     texts = {path: context.read_text(path) for path in paths}
     for path, text in texts.items():
@@ -240,8 +110,9 @@ def _build_texts(context: BuildContext) -> list[str]:
 
 
 class _Sources:
-    def __init__(self, building: str | None) -> None:
+    def __init__(self, building: str | None, settings: NativeSettings) -> None:
         self.building = building
+        self.settings = settings
         self.constants: dict[str, str] = {}
         self.shared: dict[str, str] = {}  # variables of headers
         self.codes: dict[str, tuple[str, list[str]]] = {}  # masked, with their literals
@@ -263,8 +134,8 @@ class _Sources:
         given = {name for name in guarded if self.building is None or re.search(rf"(?:\b|-D){name}\b", self.building)}
         for name, number, rest in re.findall(r"#[ \t]*define[ \t]+(\w+)[ \t]+\(?\"(\d+)\"[ \t]*\)?([^\n]*)", code):
             value = HOLE if rest.strip() else strings[int(number)]
-            again = self.constants.get(name, value) != value or name in given
-            self.constants[name] = HOLE if again else value
+            again = self.constants.get(name, value) != value
+            self.constants[name] = self.settings.macros.get(name, HOLE) if name in given else HOLE if again else value
         if path.endswith(HEADERS):
             shared = {name: strings[int(number)] for name, number in _CONSTANT.findall(code) if _assignments(code, name) == 1}
             self.shared = {**shared, **self.shared}
@@ -313,14 +184,12 @@ class _Sources:
                 continue
             if call[1].startswith(("syslog", "openlog")):
                 continue
-            text = value(given[0]) if given and given[0] else ""
-            if text == ":memory:":
-                continue
-            place = resolve(text) if text else None
-            if place is None:
+            texts = self.texts(path, call.start(), given[0]) if given and given[0] else [""]
+            places = [resolve(text) if text and text != HOLE else None for text in texts if text != ":memory:"]
+            if None in places:
                 self.unknown.add(Unknown("write", where(call.start()), f"calls {call[1].split('(')[0].strip()}"))
             else:
-                self.written.add(place)
+                self.written.update(place for place in places if place is not None)
         for call in _LIBRARY_WRITES.finditer(code):
             self.unknown.add(Unknown("write", where(call.start()), f"may write files with {call[1]}"))
         self.root |= {f"{where(c.start())} uses {c[1] or c[2]}" for c in _ROOT.finditer(code)}
@@ -355,8 +224,7 @@ class _Sources:
 
     def use(self, path: str, at: int, expression: str, writes: bool, where: str) -> None:
         """A file that an expression names is read or written."""
-        text = self.value(expression, path) if expression else HOLE
-        texts = [text] if text != HOLE else self.given(path, at, expression)
+        texts = self.texts(path, at, expression) if expression else [HOLE]
         places = [resolve(text) if text and text != HOLE else None for text in texts]
         if places and None not in places:
             (self.written if writes else self.read).update(place for place in places if place is not None)
@@ -367,12 +235,30 @@ class _Sources:
         else:
             self.unknown.add(Unknown("read", where, "reads a computed path"))
 
-    def given(self, path: str, at: int, expression: str) -> list[str]:
-        """The texts that all calls of the function around an offset give its parameter."""
-        found = parameter_at(self.codes[path][0], at, expression, go=False) if expression.isidentifier() else None
+    def texts(self, path: str, at: int, expression: str) -> list[str]:
+        """The texts of an expression at an offset; of a parameter, those that all calls of its function give it."""
+        text = self.settled(path, at, expression)
+        found = parameter_at(self.codes[path][0], at, expression, go=False) if text == HOLE and expression.isidentifier() else None
+        calls = calls_of(found.function, [code for code, _ in self.codes.values()], go=False) if found is not None else None
+        if found is None or not calls or any(found.index >= len(call.arguments) for call in calls):
+            return [text]
         paths = list(self.codes)
-        arguments = given_to(found, [code for code, _ in self.codes.values()], go=False) if found is not None else None
-        return [self.value(argument, paths[index]) for index, argument in arguments or ()]
+        return [self.settled(paths[call.source], call.at, call.arguments[found.index]) for call in calls]
+
+    def settled(self, path: str, at: int, expression: str) -> str:
+        """The text of an expression, that of a variable which a setting fills and a literal where it is empty among them."""
+        text = self.value(expression, path)
+        if text != HOLE or not expression.isidentifier():
+            return text
+        code, strings = self.codes[path]
+        body = code[code.rfind("\n}", 0, at) + 1 : at]
+        filled = re.search(rf"\b{expression}\s*=\s*getenv\s*\(\s*\"(\d+)\"\s*\)\s*;", body)
+        empty = rf"\(\s*(?:!\s*{expression}|{expression}\s*==\s*(?:NULL|nullptr|0))(?:\s*\|\|\s*!\s*\*\s*{expression})?\s*\)"
+        other = re.search(rf"\bif\s*{empty}\s*\{{?\s*{expression}\s*=\s*([^;]+);", body)
+        if filled is None or other is None or len(re.findall(rf"(?<![\w.>]){expression}\s*=(?!=)|(?<!&)&\s*{expression}\b", body)) != 2:
+            return HOLE
+        given = self.settings.environment.get(strings[int(filled[1])], "")
+        return HOLE if given is None else given or self.value(other[1], path)
 
     def value(self, expression: str, path: str) -> str:
         """The text of literals, macros and variables that stand side by side; otherwise a hole."""
@@ -383,7 +269,7 @@ class _Sources:
             if piece.startswith('"') and len(piece) > 1:
                 texts.append(strings[int(piece[1:-1])])
             else:
-                texts.append(variables.get(piece, self.constants.get(piece, HOLE)))
+                texts.append(variables.get(piece, self.constants.get(piece, self.settings.macros.get(piece, HOLE))))
         return "".join(texts) if pieces else ""
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+PREFIX = "\x02"
+"""Stands for the prefix, which the command line tells, in texts of a project."""
+
 
 class Project(Struct, frozen=True):
     """What a build system makes.
@@ -16,7 +19,8 @@ class Project(Struct, frozen=True):
     source files as context paths; libraries: what they link, by -l, package or target name; cxx: C++ is used; shared: the
     shared libraries that it makes, by the file name that programs ask for, with the folder as for programs; installed: pairs of
     a program's or library's name or a source's path (relative to the context) and its place below the prefix, a folder where it
-    ends in a slash; unknown: why that may not be all.
+    ends in a slash; folders: folders that installing makes, below the prefix or absolute; macros: those that are
+    defined as one literal, `PREFIX` in it for the prefix; unknown: why that may not be all.
     """
 
     programs: Mapping[str, str]
@@ -26,6 +30,8 @@ class Project(Struct, frozen=True):
     static: bool
     shared: Mapping[str, str]
     installed: tuple[tuple[str, str], ...]
+    folders: tuple[str, ...]
+    macros: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
 
 
@@ -40,6 +46,8 @@ class Draft:
     static: bool = False
     shared: dict[str, str] = field(default_factory=dict)
     installed: list[tuple[str, str]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    macros: list[tuple[str, str]] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     def finished(self) -> Project:
@@ -47,5 +55,5 @@ class Draft:
         cxx = self.cxx or any(re.search(r"\.(cc|cpp|cxx|c\+\+|C)$", source) for source in self.sources)
         return Project(
             self.programs, tuple(self.sources), tuple(dict.fromkeys(self.libraries)), cxx, self.static, self.shared, tuple(self.installed),
-            tuple(dict.fromkeys(self.unknown)),
+            tuple(self.folders), tuple(self.macros), tuple(dict.fromkeys(self.unknown)),
         )  # fmt: skip

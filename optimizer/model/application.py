@@ -23,7 +23,7 @@ from optimizer.context.requirements import RequirementFiles, requirement_files
 from optimizer.context.workspaces import workspace_around
 from optimizer.knowledge.go_modules import go_needs
 from optimizer.model.built import source_of
-from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program
+from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program, native_settings
 from optimizer.model.effects import (
     FOLDER_VARIABLES,
     ROOT_MODULES,
@@ -318,7 +318,9 @@ class _Gatherer:
         self.unknown |= {Unknown("program", "go.mod", "needs a module that starts programs") for name in needs.programs if name == "?"}
 
     def _native(self, program: CompiledProgram) -> None:
-        found = native_sources(self.context, program.sources, commands_of(self.model, program.stage))
+        found = native_sources(
+            self.context, program.sources, commands_of(self.model, program.stage), native_settings(self.model, program.stage)
+        )
         self._take(program.sources, (), found.programs, found.ports, found.unknown)
         self._uses(found.written, found.read, [], program.sources)
         self.root += found.root

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from optimizer.context.golang import GoModule
-from optimizer.context.native import HEADERS, SOURCES
+from optimizer.context.native import NativeSettings
+from optimizer.context.native_commands import HEADERS, SOURCES
 from optimizer.ecosystems import Action, read_call
 from optimizer.model.cargo_builds import CargoBuilds, cargo_builds
 from optimizer.model.go_builds import GoBuild, go_builds
@@ -139,6 +140,14 @@ def _native(model: Model, origin: Stage, build: NativeBuild | None, path: str, p
     headers = [f for f in model.context.files() if f.endswith(HEADERS)]
     sources = tuple(dict.fromkeys([*(inside for inside in found.values() if inside is not None), *headers]))
     return CompiledProgram("c", path, origin, sources, None, unknown if sources else f"no source of {name} is seen")
+
+
+def native_settings(model: Model, stage: Stage) -> NativeSettings:
+    """What a stage that compiles C or C++ tells of its programs' macros, and the final stage of their environment."""
+    build = builds_of(model, stage).native
+    image = model.final.image
+    environment = {**(image.env if image is not None else {}), **model.behind(model.final).env}
+    return NativeSettings(build.macros if build is not None else {}, environment)
 
 
 def commands_of(model: Model, stage: Stage) -> str:

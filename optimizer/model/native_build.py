@@ -18,8 +18,8 @@ from optimizer.context.cmake import cmake_project
 from optimizer.context.make_command import make_command
 from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
 from optimizer.context.meson import meson_project
-from optimizer.context.native import SOURCES, Compiled, is_compiler, read_compiler, read_install
-from optimizer.context.native_project import Project
+from optimizer.context.native_commands import SOURCES, Compiled, defined_macros, is_compiler, read_compiler, read_install
+from optimizer.context.native_project import PREFIX, Project
 from optimizer.context.project_commands import read_cmake, read_meson
 from optimizer.context.scripts import script_text
 from optimizer.ecosystems import SYSTEM, read_call, unwrapped
@@ -63,6 +63,7 @@ class NativeBuild(Struct, frozen=True):
         links: Symbolic links that were made: path and text.
         private: Placed files that only their owner and group may use.
         folders: Folders that were made.
+        macros: The macros that compilers are given as one literal, by name.
         unknown: What could not be followed: index of the RUN, and why.
     """
 
@@ -73,6 +74,7 @@ class NativeBuild(Struct, frozen=True):
     links: Mapping[str, str]
     private: tuple[str, ...]
     folders: tuple[str, ...]
+    macros: Mapping[str, str]
     unknown: tuple[tuple[int, str], ...]
 
     def program(self, path: str) -> Made | None:
@@ -103,7 +105,8 @@ def native_build(model: Model, stage: Stage) -> NativeBuild | None:
         return None
     return NativeBuild(
         reader.at[0], reader.at[-1], reader.made, reader.installed, reader.links, tuple(reader.private),
-        tuple(dict.fromkeys(reader.folders)), tuple(reader.unknown),
+        tuple(dict.fromkeys(reader.folders)), {name: text for name, text in reader.macros.items() if text is not None},
+        tuple(reader.unknown),
     )  # fmt: skip
 
 
@@ -117,6 +120,7 @@ class _Reader:
     links: dict[str, str] = field(default_factory=dict)
     private: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    macros: dict[str, str | None] = field(default_factory=dict)
     unknown: list[tuple[int, str]] = field(default_factory=list)
     projects: dict[str, tuple[Project, str, str]] = field(default_factory=dict)
     position: int = 0
@@ -233,6 +237,8 @@ class _Reader:
     def compile(self, words: Sequence[str | None], texts: Sequence[str], cwd: str | None) -> None:
         self.built()
         found = read_compiler(words, texts)
+        for macro, text in defined_macros(words).items():
+            self.define(macro, text)
         inputs = tuple(p for i in found.inputs for p in self.globbed(i, cwd))
         target = self.path(found.output, cwd)
         if not found.links:
@@ -249,6 +255,10 @@ class _Reader:
             self.note(f"{target} is a folder")
             return
         self.made[target] = self.linked(target, found, inputs)
+
+    def define(self, name: str, text: str | None) -> None:
+        """A macro on a command line; one with two values is not known."""
+        self.macros[name] = text if self.macros.get(name, text) == text else None
 
     def linked(self, target: str, found: Compiled, inputs: tuple[str, ...]) -> Made:
         below = [self.made[i] for i in inputs if i in self.made]
@@ -376,12 +386,15 @@ class _Reader:
         for name, place in project.programs.items():
             path = project_path(name, place)
             self.made[path] = Made(path, tuple(project.libraries), sources, project.cxx, project.static)
+        for macro, text in project.macros:
+            self.define(macro, text.replace(PREFIX, prefix))
         for name, place in project.shared.items():
             path = project_path(name, place)
             self.made[path] = Made(path, (), sources, project.cxx, shared=True)
         if not any(goal.startswith("install") for goal in goals):
             return
         root = given.get("DESTDIR", "")
+        self.folders += [posixpath.normpath(root + posixpath.join(prefix, made)) for made in project.folders]
         for what, target in project.installed:
             place = posixpath.normpath(root + posixpath.join(prefix, target))
             target_place = project.programs.get(what) or project.shared.get(what)
@@ -413,12 +426,30 @@ class _Reader:
             for source in self.globbed(one.source, cwd):
                 path = posixpath.join(target, posixpath.basename(source)) if into else target
                 whole = one.source.rstrip("/").endswith("/.") or (self.is_dir(source) and not into)
+                if self.place_all(source, target if whole else path):
+                    continue
                 self.installed[target if whole else path] = source
                 if one.mode is not None and re.fullmatch(r"\d*[0-3]" if source not in self.made else r"\d*[0-46]", one.mode):
                     self.private.append(target if whole else path)
                 if posixpath.basename(words[0] or "") == "mv" and source in self.made:
                     self.made[path] = self.made.pop(source)
                     del self.installed[path]
+
+    def place_all(self, source: str, target: str) -> bool:
+        """Copy what the build has put into a folder; whether there is such a thing, and nothing of the context beside it."""
+        below = {path: self.installed.get(path, path) for path in (*self.made, *self.installed) if _below(path, source) and path != source}
+        if not below or context_path(self.model, self.stage, source, self.position) is not None:
+            return False
+
+        def moved(path: str) -> str:
+            return posixpath.join(target, posixpath.relpath(path, source))
+
+        self.installed |= {moved(path): origin for path, origin in below.items()}
+        self.links |= {moved(path): text for path, text in self.links.items() if _below(path, source)}
+        self.folders += [moved(path) for path in self.folders if _below(path, source) and path != source]
+        if target == "/":  # from where it was staged to where it belongs
+            self.installed = {path: origin for path, origin in self.installed.items() if path not in below}
+        return True
 
     def inside(self, folder: str | None, *names: str) -> str | None:
         return build_folder(self.model, self.stage, folder, names, self.position) if folder is not None else None

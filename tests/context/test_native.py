@@ -10,7 +10,8 @@ from optimizer.context.automake import automake_project
 from optimizer.context.cmake import cmake_project
 from optimizer.context.folder import BuildContext
 from optimizer.context.makefile import UNKNOWN, find_makefile, make_commands
-from optimizer.context.native import Placed, is_compiler, native_sources, pkg_config, read_compiler, read_install, writes_nothing
+from optimizer.context.native import native_sources, writes_nothing
+from optimizer.context.native_commands import Placed, is_compiler, pkg_config, read_compiler, read_install
 
 from .conftest import MakeContext
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from optimizer.context.golang import GoModule
-from optimizer.context.native import is_compiler, read_compiler
+from optimizer.context.native_commands import is_compiler, read_compiler
 from optimizer.knowledge.debian import plain_name
 from optimizer.knowledge.go_modules import go_needs
 from optimizer.knowledge.images import BaseImage, lookup

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 
-from optimizer.context.native import is_compiler, native_sources
+from optimizer.context.native import native_sources
+from optimizer.context.native_commands import is_compiler
 from optimizer.context.source_text import JVM_SOURCES, source_evidence
 from optimizer.knowledge.debian import build_only, package_of, plain_name
 from optimizer.knowledge.images import BaseImage, lookup

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from optimizer.context.native import HEADERS, SOURCES, NativeSources, native_literals, native_sources, writes_nothing
+from optimizer.context.native import NativeSources, native_literals, native_sources, writes_nothing
+from optimizer.context.native_commands import HEADERS, SOURCES
 from optimizer.knowledge.debian import build_only, plain_name
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.native_libraries import in_every_image, newest_gcc, wants_certificates
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
-from optimizer.model.compiled_program import commands_of
+from optimizer.model.compiled_program import commands_of, native_settings
 from optimizer.model.copies import stage_copies
 from optimizer.model.native_build import NativeBuild, native_build
 from optimizer.model.paths import context_path
@@ -122,7 +123,9 @@ class _Splitter:
                     raise Refused(f"the source {source} is not in the build context", self.position)
                 files.append(inside)
         self.files = tuple(dict.fromkeys(files))
-        self.sources: NativeSources = native_sources(self.context, self.files, commands_of(self.model, self.stage))
+        self.sources: NativeSources = native_sources(
+            self.context, self.files, commands_of(self.model, self.stage), native_settings(self.model, self.stage)
+        )
         self.source = self.source_folder()
 
     def placed_programs(self) -> list[str]:
@@ -258,6 +261,7 @@ class _Splitter:
         elsewhere = copied_elsewhere(model, stage, self.source, self.position)
         scripts = [path for path in self.start.scripts if path not in self.build.installed.values()]
         found = [*scripts, *self.start.files, *(path for path in elsewhere if not self.placed_again(path))]
+        own = [f for f in self.build.folders if not in_system(f) and f != self.workdir and not is_below(self.source, f)]
         for place in (*self.sources.read, *self.sources.written):
             path = self.image_place(place.kind, place.path)
             if path is None or path in (self.workdir, "/"):
@@ -265,8 +269,9 @@ class _Splitter:
             folder = path if place.folder or place in self.sources.read else posixpath.dirname(path)
             if context_path(model, stage, folder) not in (None, "."):
                 found.append(folder)
-            own = [f for f in self.build.folders if not in_system(f) and f != self.workdir and not is_below(self.source, f)]
             found += [f for f in own if is_below(path, f)]
+        if any(u.about in ("read", "write") for u in self.sources.unknown):
+            found += [f for f in own if not is_below(f, self.source)]
         data = data_files(model, stage)
         for text in native_literals(self.context, self.files):
             name = posixpath.normpath(text) if 1 < len(text) < 200 else ""
