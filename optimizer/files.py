@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from optimizer.compose import composed_context
 from optimizer.model import mounts
 from optimizer.syntax import Dockerfile, Instruction
 
@@ -133,9 +134,10 @@ def _bind_sources(node: Instruction) -> Iterator[str]:
 def context_folder(dockerfile: Path, sources: Iterable[str], limit: Path) -> Path | None:
     """The folder that a Dockerfile is built with, as far as the files that it copies tell.
 
-    That is its own folder where that holds all of ``sources``, else the nearest folder above that does: a
-    ``docker/Dockerfile`` is usually built from the project's root. Where no folder holds them all, it is still the own
-    folder if every source that exists anywhere exists there, since the others may be made before the build.
+    That is the folder that a compose file above gives it, where that holds all of ``sources``; else its own folder where that
+    does, else the nearest folder above that does: a ``docker/Dockerfile`` is usually built from the project's root. Where no
+    folder holds them all, it is still the own folder if every source that exists anywhere exists there, since the others may be
+    made before the build.
 
     Args:
         dockerfile: The Dockerfile.
@@ -147,6 +149,9 @@ def context_folder(dockerfile: Path, sources: Iterable[str], limit: Path) -> Pat
     """
     own = Path(os.path.abspath(dockerfile)).parent
     wanted = frozenset(sources)
+    composed = composed_context(dockerfile, limit) if own != limit else None
+    if composed is not None and all(_exists(composed, source) for source in wanted):
+        return composed
     held = {own: frozenset(source for source in wanted if _exists(own, source))}
     if held[own] == wanted:
         return own

@@ -13,8 +13,8 @@ from optimizer.passes import PASSES
 
 PACKAGE = Path(__file__).parents[1] / "optimizer"
 OUTER = frozenset({
-    "report", "config", "hadolint", "registry", "files", "request", "outcome", "pool", "since", "session", "proving", "cli", "lsp",
-    "__main__",
+    "report", "config", "hadolint", "registry", "compose", "files", "request", "outcome", "pool", "since", "session", "proving", "cli",
+    "lsp", "__main__",
 })  # fmt: skip
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "syntax": frozenset(),

@@ -12,6 +12,38 @@ from optimizer.syntax import parse
 
 
 @pytest.mark.parametrize(
+    ("compose", "expected"),
+    [
+        ("services:\n  web:\n    build:\n      context: .\n      dockerfile: docker/web/Dockerfile\n", ""),
+        ("services:\n  web:\n    build:\n      context: ./docker\n      dockerfile: web/Dockerfile\n", "docker"),
+        ("services:\n  web:\n    build: docker/web\n", "docker/web"),
+        ("services:\n  web:\n    build:\n      context: other\n      dockerfile: ../docker/web/Dockerfile\n", "docker/web"),
+        ("services:\n  web:\n    build:\n      context: ${ROOT}\n      dockerfile: docker/web/Dockerfile\n", "docker/web"),
+        ("services:\n  web:\n    image: docker/web\n", "docker/web"),
+        ("services: [docker/web]\n", "docker/web"),
+        ("services: {docker/web\n", "docker/web"),
+        ("services:\n  a:\n    build: docker/web\n  b:\n    build: {context: ., dockerfile: docker/web/Dockerfile}\n", "docker/web"),
+    ],
+    ids=["root", "between", "own", "missing", "variable", "image", "list", "broken", "two"],
+)
+def test_compose_file_names_the_build_context(tmp_path: Path, compose: str, expected: str) -> None:
+    dockerfile = tmp_path / "docker/web/Dockerfile"
+    dockerfile.parent.mkdir(parents=True)
+    dockerfile.write_text("FROM debian\nCOPY . .\n")
+    (tmp_path / "compose.yaml").write_text(compose)
+    assert context_folder(dockerfile, (), tmp_path) == tmp_path / expected
+
+
+def test_compose_file_that_leads_elsewhere_is_no_evidence(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "web/Dockerfile"
+    dockerfile.parent.mkdir()
+    dockerfile.write_text("FROM debian\nCOPY app.py .\n")
+    (dockerfile.parent / "app.py").touch()
+    (tmp_path / "compose.yaml").write_text("services:\n  web:\n    build: {context: ., dockerfile: web/Dockerfile}\n")
+    assert context_folder(dockerfile, ("app.py",), tmp_path) == dockerfile.parent
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "Dockerfile", "Containerfile", "dockerfile", "Dockerfile.dev", "Dockerfile.py3.12", "Containerfile.x", "api.Dockerfile",
