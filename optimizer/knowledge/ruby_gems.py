@@ -44,6 +44,8 @@ _LIBRARIES: dict[str, tuple[str, ...]] = {
     "taglib-ruby": ("libtag1-dev",),
     "idn-ruby": ("libidn-dev",),
     "gpgme": ("libgpgme-dev",),
+    "gssapi": ("libkrb5-dev",),
+    "rkerberos": ("libkrb5-dev",),
     "rbnacl": ("libsodium-dev",),
     "ffi-icu": ("libicu-dev",),
     "cairo": ("libcairo2-dev",),
@@ -71,12 +73,15 @@ _PROGRAMS: dict[str, tuple[str, ...]] = {
     "ruby-graphviz": ("dot",),
     "rtesseract": ("tesseract",),
     "docsplit": ("gs", "pdftotext"),
+    "rghost": ("gs",),
+    "mimemagic": ("update-mime-database",),
     "execjs": ("node",),
 }
 _UNKNOWN = frozenset({
     "selenium-webdriver", "ferrum", "cuprite", "capybara-webkit", "puppeteer-ruby", "grover", "watir", "poltergeist", "phantomjs",
     "ruby-oci8", "passenger", "therubyracer", "libv8", "gtk3", "gtk2", "gosu", "opencv", "ruby-opencv", "tensorflow", "torch-rb",
     "playwright-ruby-client", "fxruby", "wxruby", "pcaprub", "packetfu", "serialport", "rpi_gpio", "pi_piper", "libusb", "bluez",
+    "wkhtmltopdf-binary", "wkhtmltoimage-binary", "wkhtmltopdf-binary-edge",
 })  # fmt: skip
 # Folders below that of the project into which a gem writes by itself; "?" stands for one that its caller names.
 _WRITES: dict[str, tuple[str, ...]] = {

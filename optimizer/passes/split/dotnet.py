@@ -12,8 +12,9 @@ from optimizer.model import Model, Stage
 from optimizer.model.paths import context_path
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
-from optimizer.passes.split.compiled import Split, account_steps, assemble, copy_line, is_below, outermost
+from optimizer.passes.split.compiled import Split, assemble, copied_elsewhere, copy_line, is_below, outermost
 from optimizer.passes.split.dotnet_program import DotnetProgram
+from optimizer.passes.split.dotnet_steps import repeated_steps
 from optimizer.passes.split.project_data import in_folders, present_data
 from optimizer.passes.split.shared import Refused, apt_install, stage_name
 from optimizer.passes.text import quote_names
@@ -70,8 +71,9 @@ class _Splitter:
         self.program.check_user(runtime, self.last)
         name = stage_name(model)
         middle = [apt_install(model, stage, packages, ("--no-install-recommends",))] if packages else []
-        middle += [node for node in account_steps(model, stage) if node in self.early()]
-        middle += [copy_line(model, stage, name, path, path) for path in self.data(moved)]
+        middle += repeated_steps(model, stage, publish)
+        elsewhere = copied_elsewhere(model, stage, model.before(publish.position).workdir or "/", self.last)
+        middle += [copy_line(model, stage, name, path, path) for path in outermost((*elsewhere, *self.data(moved)))]
         middle.append(copy_line(model, stage, name, publish.output, self.workdir if moved else publish.output))
         replaced = self.restarted() if moved else {}
         split = Split(
@@ -112,9 +114,6 @@ class _Splitter:
                 if not later and not installs:
                     raise Refused("a step behind `dotnet publish` may belong to either stage", position)
         return found
-
-    def early(self) -> list[Instruction]:
-        return [self.model.file.instruction(p) for p in self.stage.positions if p <= self.last]
 
     def data(self, moved: bool) -> tuple[str, ...]:
         """The files of the project that the program reads where they are: those that it names, or all where names are computed."""

@@ -35,6 +35,7 @@ _LIBRARIES = {"Microsoft.AspNetCore.Authentication.Negotiate": "libgssapi-krb5-2
 _LISTENS = re.compile(
     r"\b(UseUrls|ListenAnyIP|ListenLocalhost|ConfigureKestrel|UseKestrel|Urls\s*\.\s*Add|\.Listen)\s*\(|\.\s*Run(Async)?\s*\(\s*\x01"
 )
+_SERVES = re.compile(r"\b(WebApplication|WebHost|Kestrel|IApplicationBuilder)\b")
 _ADDRESSES = ("ASPNETCORE_URLS", "ASPNETCORE_HTTP_PORTS", "ASPNETCORE_HTTPS_PORTS", "DOTNET_URLS", "URLS")
 _FETCHING = frozenset(
     {"git", "curl", "wget", "unzip", "ca-certificates", "gnupg", "nodejs", "npm", "apt-transport-https", "clang", "zlib1g-dev"}
@@ -125,6 +126,8 @@ class DotnetProgram:
                 "the runtime's image for Alpine has no ICU, which the SDK's has, and the project does not say that it needs none",
                 self.stage.position,
             )
+        if image.distribution == "alpine" and "TimeZoneInfo" in self.source.code:
+            raise Refused("the program uses time zones, which the runtime's image for Alpine does not have", self.stage.position)
         kind = self._kind()
         for twin in runtime_twins(image):
             reference = twin if kind != "runtime-deps" else twin.replace("/runtime:", "/runtime-deps:")
@@ -156,7 +159,8 @@ class DotnetProgram:
     def check_address(self, runtime: BaseImage) -> None:
         """Refuse a server that would listen on another port: the SDK's image sets no address, and ASP.NET's does."""
         sets = {name: value for name, value in runtime.env.items() if name in _ADDRESSES}
-        if not sets:
+        serves = "Microsoft.AspNetCore.App" in self.publish.project.frameworks or _SERVES.search(self.source.code)
+        if not sets or not serves:
             return
         env = self.model.behind(self.stage).env
         given = [name for name in ("ASPNETCORE_URLS", "ASPNETCORE_HTTP_PORTS") if name in env]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from optimizer.context.bundler_project import DEVELOPMENT, BundlerProject
-from optimizer.knowledge.debian import runtime_packages
+from optimizer.knowledge.debian import programs, runtime_packages
 from optimizer.knowledge.images import BaseImage
 from optimizer.knowledge.ruby_gems import GemNeeds, gem_needs
 from optimizer.model import Model, Stage
@@ -35,6 +35,9 @@ _IN_SLIM = frozenset(
     }
 )
 _TOOLS = frozenset({"ruby-dev", "ruby-full", "ruby-bundler", "bundler", "ruby-all-dev", "ruby-build", "rubygems", "rake"})
+# Programs of the full images that gems start. Source: docker-library/buildpack-deps
+_IN_FULL = frozenset({"convert", "file", "git", "update-mime-database"})
+_MANAGERS = frozenset({"npm", "npx", "yarn", "pnpm", "bun"})
 _JAVASCRIPT = frozenset({"nodejs", "npm", "yarn", "yarnpkg"})
 
 
@@ -74,17 +77,17 @@ def system_packages(
     zones = {"tzinfo", "activesupport"} & needs.keys() and "tzinfo-data" not in needs
     if zones and runtime is not image and runtime.time_zones is not True:
         libraries.append("tzdata")
-    programs = _programs(stage, application, needs, installed)
+    started = _programs(stage, application, needs, installed)
     context = model.context
     assert context is not None
     if any(re.search(r"\bgit ls-files", context.read_text(f) or "") for f in context.files() if f.endswith(".gemspec")):
-        programs.add("git")  # the specification of a gem in the project is read each time
-    if plan.foreign and "node" in programs:
-        raise Refused("the program needs Node, which comes from other sources than the distribution's", where)
-    tools = [p for p in installed if p in _TOOLS or (p in _JAVASCRIPT and "node" not in programs)]
+        started.add("git")  # the specification of a gem in the project is read each time
+    if started & _MANAGERS or (plan.foreign and "node" in started):
+        raise Refused("the program needs Node with what the build installed of it", where)
+    tools = [p for p in installed if p in _TOOLS or (p in _JAVASCRIPT and "node" not in started)]
     rest = [p for p in installed if p not in tools]
-    extra = [*libraries, *packages_for(programs - {"node"}, runtime, installed, where)]
-    found = sort_packages(rest, programs, runtime.release, extra, True, where)
+    extra = [*libraries, *packages_for(started - {"node"}, runtime, installed, where)]
+    found = sort_packages(rest, started, runtime.release, extra, True, where)
     return SystemPackages(found.kept, tuple(dict.fromkeys((*found.dropped, *tools))), found.options)
 
 
@@ -101,8 +104,8 @@ def _programs(stage: Stage, application: Application, needs: Mapping[str, GemNee
     given = {posixpath.basename(p) for p in application.programs if posixpath.basename(p) not in own | ruby}
     for found in needs.values():
         wanted = found.programs
-        given |= {p for p in wanted if p != "node" and image.has(p) is not False and (image.variant == "full" or p in image.tools)}
-        given |= {p for p in wanted if p != "node" and any(p in package for package in installed)}
+        given |= {p for p in wanted if p in _IN_FULL and image.variant == "full" and image.family == "ruby"}
+        given |= {p for p in wanted if p != "node" and any(p in (programs(package) or ()) for package in installed)}
         if "node" in wanted and _JAVASCRIPT & set(installed):
             given.add("node")
     return given

@@ -284,6 +284,8 @@ def _gem_folders(state: State, plan: Plan, named: list[str | None], deployment: 
             found.append(home)
         elif not own:
             found += ["/var/lib/gems", "/usr/local/bin"]
+    if not found:
+        raise Refused("where Bundler puts the gems is not known", plan.installs[-1])
     plan.cache = plan.cache or (f"{found[0]}/cache" if home is not None else f"{found[0]}/*/cache")
     return found
 
