@@ -66,9 +66,8 @@ def _runs_again(model: Model, position: int, step: Step, root: str, publish: Pub
         return True
     if step.program not in FILE_COMMANDS:
         raise Refused(f"which stage `{step.program or step.text[:30]}` belongs to is not known", position)
-    below_output = any(
-        is_below(p, publish.output) for w in step.command.words[1:] if (p := model.before(position).path(w.text)) is not None
-    )
+    absolute = [w.text for w in step.command.words[1:] if w.text.startswith("/")]
+    below_output = bool(absolute) and all(is_below(path, publish.output) for path in absolute)
     return not below_output and changes_outside(model, root, position, step)
 
 
