@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 
+from msgspec.structs import replace
+
 from optimizer.context.folder import BuildContext
 from optimizer.context.source_text import SourceEvidence, named_paths
 from optimizer.ecosystems import SYSTEM, read_call
@@ -14,6 +16,7 @@ from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import Split, assemble, copied_elsewhere, copy_line, is_below, outermost
 from optimizer.passes.split.dotnet_program import DotnetProgram
+from optimizer.passes.split.dotnet_run import published_instead
 from optimizer.passes.split.dotnet_steps import repeated_steps
 from optimizer.passes.split.project_data import in_folders, present_data
 from optimizer.passes.split.shared import Refused, apt_install, stage_name
@@ -51,7 +54,16 @@ def split_dotnet(model: Model, stage: Stage) -> Change | None:
         return None
     if model.context is None:
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
-    return _Splitter(model, stage, command, model.context).change()
+    instead = published_instead(model, stage, command)
+    if instead is None:
+        return _Splitter(model, stage, command, model.context).change()
+    other, touched = instead
+    command = other.last(other.final, "ENTRYPOINT") or other.last(other.final, "CMD") or command
+    try:
+        change = _Splitter(other, other.final, command, model.context).change()
+    except Refused as refused:
+        raise Refused(str(refused), touched[-1]) from refused
+    return replace(change, touched=(stage.position, *touched))
 
 
 class _Splitter:
