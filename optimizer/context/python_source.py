@@ -108,6 +108,7 @@ def python_evidence(
             continue
         if path in follow:
             local = [found for name in _named_modules(text) for found in _local_files(modules, path, name)]
+            local += [found for name in _named_files(text) if (found := _beside(context, path, name)) is not None]
             follow.update(local)
             pending += local
         for name in _read(path, text, modules, findings):
@@ -151,6 +152,17 @@ def _named_modules(text: str) -> list[str]:
     """The modules that a source names in texts, as servers and task queues take them: "package.module:app", "package.module.name"."""
     named = r"""["']([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:(?=[A-Za-z_])|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+["'])|import_module\(\s*["']([\w.]+)"""
     return [(dotted or given).rstrip(":\"'") for dotted, given in re.findall(named, text)]
+
+
+def _named_files(text: str) -> list[str]:
+    """The Python files that a source names in texts, to run them."""
+    return re.findall(r"""["']([\w./-]+\.py)["']""", text)
+
+
+def _beside(context: BuildContext, path: str, name: str) -> str | None:
+    """The file of the context that a name stands for: beside the file that names it, or from the context's root."""
+    places = (posixpath.normpath(posixpath.join(folder, name)) for folder in (posixpath.dirname(path), ""))
+    return next((place for place in places if not place.startswith(("/", "..")) and context.exists(place)), None)
 
 
 def _imports(path: str, tree: ast.Module) -> list[str]:

@@ -33,6 +33,7 @@ from optimizer.model.effects import (
     server_ports,
     server_writes,
     site_server,
+    streamlit_pages,
     unclear_database,
 )
 from optimizer.model.launch import LANGUAGES, PYTHON, PYTHON_SERVERS
@@ -41,7 +42,7 @@ from optimizer.model.paths import context_path, image_path
 from optimizer.model.sources import SOURCES, source_use
 from optimizer.model.start import Start, healthcheck_of, start_of
 
-_STORE = re.compile(r"""["']((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|pid))["']""")
+_STORE = re.compile(r"""["'](?:sqlite://(?!/))?((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|pid|pickle|pkl))["']""")
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
 
 
@@ -187,6 +188,8 @@ class _Gatherer:
             if inside:
                 self.django = settings
                 evidence_of.append(folder)
+        if any("streamlit" in command.words for command in self.start.commands):
+            evidence_of += streamlit_pages(self.context, entries)
         found = python_evidence(self.context, evidence_of, environment=self.environment)
         self._take(found.files, found.imports, found.programs, found.ports, found.unknown)
         self._uses(found.written, found.read, entries, found.files)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from optimizer.context.folder import BuildContext
 from optimizer.model.launch import Argv, option
 
 WRITING_MODULES: Mapping[str, str] = {
     **dict.fromkeys((
         "chromadb", "diskcache", "whoosh", "lancedb", "duckdb", "plyvel", "lmdb", "rocksdb", "unqlite", "pickledb", "flask_uploads",
         "flask_caching", "flask_session", "gradio", "mlflow", "airflow", "notebook", "jupyterlab", "wandb", "scrapy", "moviepy", "yt_dlp",
-        "youtube_dl", "selenium", "playwright", "pyppeteer", "cherrypy", "huey", "tensorboard", "faiss",
+        "youtube_dl", "selenium", "playwright", "pyppeteer", "cherrypy", "huey", "tensorboard", "faiss", "telethon", "pyrogram",
+        "requests_cache", "sqlitedict",
     ), "python"),
     **dict.fromkeys((
         "level", "leveldown", "classic-level", "node-persist", "keyv-file", "connect-sqlite3", "session-file-store", "pouchdb",
@@ -87,6 +90,12 @@ def server_writes(name: str, words: Argv) -> Iterator[str | None]:
 def site_server(name: str, words: Argv) -> str | None:
     """The name of a program that serves the files of a site as they are, None for any other program. words: its arguments."""
     return name if name in ("serve", "http-server", "sirv") or (name == "vite" and "preview" in words) else None
+
+
+def streamlit_pages(context: BuildContext, entries: Iterable[str]) -> list[str]:
+    """The pages that Streamlit finds beside a program by itself (docs.streamlit.io, "pages directory")."""
+    folders = dict.fromkeys(posixpath.join(posixpath.dirname(entry), "pages") for entry in entries)
+    return [file for folder in folders for file in context.under(folder) if file.endswith(".py")]
 
 
 def configured_writes(text: str) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
             from optimizer.passes.split.python import split_python
             from optimizer.passes.split.runtime import slim_runtime
 
-            return (split_python, slim_runtime)
+            return (slim_runtime, split_python)
         case "node":
             from optimizer.passes.split.node import split_node
             from optimizer.passes.split.runtime import slim_runtime

@@ -29,6 +29,8 @@ _SHARED = frozenset({
 })  # fmt: skip
 """Folders in which every program may have one of its own, and which belong to none."""
 _INTERPRETERS = re.compile(r"python|node|flask|alembic|npx|ruby|bundle|rails|rake|php")
+_FOR_PROGRAMS = frozenset({"/home", "/mnt", "/opt", "/srv", "/usr/src", "/var/www"})
+"""Those of them that are one program's own where its container works in them."""
 _FILE, _FOLDER = "file", "folder"
 
 
@@ -84,7 +86,8 @@ def ownership_for(model: Model, stage: Stage, application: Application, account:
         if used.path.startswith(tuple(f"{place}/" for place in _WRITABLE)) or used.path in _WRITABLE:
             continue
         folder = used.path if used.folder or is_folder(model, stage, used.path, len(model.file.nodes)) else posixpath.dirname(used.path)
-        if _is_system(folder):
+        own = folder in _FOR_PROGRAMS and folder == model.behind(stage).workdir
+        if _is_system(folder) and not own:
             return f"the program writes {used.path}, which is part of the system"
         left = _left_by_build(model, stage, application, used, folder)
         if left is not None and left not in (_FILE, _FOLDER):

@@ -19,7 +19,6 @@ from optimizer.model.launch import RUN_AS_MODULE
 from optimizer.model.paths import context_path, image_path, search_path
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.repair.installed import (
-    USER_BASE,
     Installed,
     Kind,
     arrival,
@@ -28,11 +27,12 @@ from optimizer.passes.repair.installed import (
 )
 from optimizer.passes.repair.managers import start_without_manager
 from optimizer.passes.repair.moved import keep_in_place
+from optimizer.passes.repair.user_base import environment, found_by_user, lead, whole_user_base
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.text import instruction_like, quote_names
-from optimizer.syntax import Comment, Instruction, Node
+from optimizer.syntax import Instruction, Node
 
-VENV, PACKAGES = "/opt/venv", "/opt/packages"
+PACKAGES = "/opt/packages"
 _DISTROLESS = "distroless-python3"
 _FALLS_BACK = frozenset(
     {"markupsafe", "pyyaml", "wrapt", "simplejson", "sqlalchemy", "msgpack", "yarl", "multidict", "frozenlist", "coverage"}
@@ -193,8 +193,8 @@ def _left_behind(repair: Repair) -> Change | Refusal | None:
     arrives = _arrives(repair)
     kind, folder = repair.installed.kind, repair.installed.folder
     if arrives is not None:
-        private = kind is Kind.USER and arrives[1].startswith("/root")
-        return _environment(repair, arrives[0]) if private and not repair.bare and _whole_user_base(repair, arrives[0]) else None
+        lost = kind is Kind.USER and not repair.bare and whole_user_base(repair, arrives[0]) and not found_by_user(repair, arrives[1])
+        return environment(repair, *arrives) if lost else None
     if kind is Kind.ENVIRONMENT and not repair.bare:
         return _bring(repair, folder, [f"PATH={folder}/bin:$PATH"])
     if kind is Kind.TARGET:
@@ -203,20 +203,16 @@ def _left_behind(repair: Repair) -> Change | Refusal | None:
         return _bring(repair, folder, [], "/usr/local")
     if repair.bare and kind is Kind.SYSTEM:
         return _to_target(repair)
-    return _environment(repair, None) if not repair.bare else Refusal(
+    return environment(repair) if not repair.bare else Refusal(
         f"not repaired: what is installed {kind.value} has no place in an image without a shell", repair.stage.position
     )  # fmt: skip
-
-
-def _whole_user_base(repair: Repair, position: int) -> bool:
-    return repair.model.file.instruction(position).words == (USER_BASE, USER_BASE)
 
 
 def _bring(repair: Repair, folder: str, variables: list[str], target: str = "") -> Change:
     """Copy the folder of packages in front of the first COPY of the stage."""
     stage, file = repair.stage, repair.model.file
     copies = [p for p in stage.positions if file.instruction(p).keyword in ("COPY", "ADD")]
-    place = _lead(repair.model, copies[0]) if copies else stage.position + 1
+    place = lead(repair.model, copies[0]) if copies else stage.position + 1
     nodes: list[Node] = [repair.line(stage, "COPY", f"--from={repair.name} {folder} {target or folder}")]
     nodes += [repair.line(stage, "ENV", text) for text in variables]
     summary = f"copy the packages that stage {repair.name} installs into the stage that runs"
@@ -300,40 +296,6 @@ def python_package_folder(path: str) -> str | None:
     return path if re.fullmatch(r"/usr/local/lib/python3\.\d+/site-packages", path) else None
 
 
-def _environment(repair: Repair, instead: int | None) -> Change:
-    """Install into a virtual environment in the build stage, and copy that; ``instead`` of a COPY of root's own packages."""
-    model, stage, builder = repair.model, repair.stage, repair.installed.builder
-    path = f"PATH={VENV}/bin:$PATH"
-    environment = [repair.line(builder, "RUN", f"python -m venv {VENV}"), repair.line(builder, "ENV", path)]
-    brought = [repair.line(stage, "COPY", f"--from={repair.name} {VENV} {VENV}"), repair.line(stage, "ENV", path)]
-    copies = [p for p in stage.positions if model.file.instruction(p).flag("from") is not None]
-    place = _lead(model, copies[0]) if copies else stage.position + 1
-    first = _lead(model, repair.installed.positions[0])
-    old = _old_path(repair) if instead is not None else None
-    nodes: list[Node] = []
-    for index, node in enumerate(model.file.nodes):
-        nodes += environment if index == first else []
-        nodes += brought if index == (place if instead is None else instead) else []
-        if index in (instead, old):
-            continue
-        nodes.append(_without_user(model.file.instruction(index)) if index in repair.installed.positions else node)
-    file = model.file.replaced(0, len(model.file.nodes), nodes)
-    why = ("root's home, where they are, is closed to every other user",) if instead is not None else ()
-    summary = f"copy the packages that stage {repair.name} installs into the stage that runs"
-    touched = (repair.installed.positions[0], *copies[:1], *([old] if old is not None else []), stage.position)
-    return Change(summary, file, touched, (*repair.evidence, *why))
-
-
-def _old_path(repair: Repair) -> int | None:
-    """The ENV that does nothing but put root's own commands on PATH."""
-    for position in repair.stage.positions:
-        node = repair.model.file.instruction(position)
-        alone = node.keyword == "ENV" and len(node.pairs) == 1 and node.pairs[0].name == "PATH"
-        if alone and re.fullmatch(r"[\"']?/root/\.local/bin:\$\{?PATH\}?[\"']?", node.pairs[0].value or ""):
-            return position
-    return None
-
-
 def _to_target(repair: Repair) -> Change:
     """Install into a folder of its own, which an image without pip and shell can take over."""
     model, builder = repair.model, repair.installed.builder
@@ -391,22 +353,3 @@ def _as_module(repair: Repair) -> Change | Refusal | None:
 
 def _folder(repair: Repair) -> str:
     return repair.model.behind(repair.stage).workdir or "/"
-
-
-def _lead(model: Model, position: int) -> int:
-    while isinstance(model.file.nodes[position - 1], Comment):
-        position -= 1
-    return position
-
-
-def _without_user(node: Instruction) -> Instruction:
-    """``pip install --user`` installs past a virtual environment, so the option goes."""
-    text = node.shell_text
-    assert text is not None
-    edits = [
-        (text.source_end(word.start - 1), text.source_end(word.end), "")
-        for call in pip_calls(node)
-        for word in call.command.words
-        if word.value == "--user"
-    ]
-    return node.edited(*edits) if edits else node

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from optimizer.ecosystems import Action, Call
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
+from optimizer.model.paths import placements
 from optimizer.passes.base import Change
 from optimizer.passes.split.shared import (
     Refused,
@@ -80,7 +82,7 @@ def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
             return None
         if instruction.keyword == "RUN":
             steps = steps_of(instruction)
-            calls = [step.call for step in steps or () if step.call is not None]
+            calls = [step.call for step in steps or () if step.call is not None and not _installs_wheels(model, stage, position, step.call)]
             others = [step for step in steps or () if step.call is None and step.program not in FILE_COMMANDS]
             if steps is None or others or any(call.ecosystem != "apt" for call in calls):
                 return None
@@ -90,6 +92,16 @@ def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
             except Refused:
                 return None
     return tuple(system.packages)
+
+
+def _installs_wheels(model: Model, stage: Stage, position: int, call: Call) -> bool:
+    """Whether a call of pip installs nothing but what another stage has built: files below folders that are copied from it."""
+    state = model.before(position)
+    if call.ecosystem != "pip" or call.action is not Action.INSTALL or call.prefix or call.manifests or not call.packages:
+        return False
+    copied = [p for p in stage.positions if p < position and model.file.instruction(p).flag("from") is not None]
+    targets = [one.target for p in copied for one in placements(model, p) or () if one.stage is not None]
+    return all((path := state.path(word)) is not None and any(path.startswith(f"{t}/") for t in targets) for word in call.packages)
 
 
 def _twin(model: Model, stage: Stage, root: Stage, image: BaseImage) -> tuple[BaseImage, str]:
