@@ -31,7 +31,8 @@ class Database(Struct, frozen=True):
 
 class DjangoSettings(Struct, frozen=True):
     """file: the settings module; static_root, media_root: None when not set or computed; static_url: None likewise;
-    databases: every one that may come to be used, other branches of an `if` included; logs: files of LOGGING handlers;
+    databases: every one that may come to be used, other branches of an `if` included; logs: files of LOGGING handlers,
+    folders of file caches, sessions and mails;
     unknown: the settings among these that are computed."""
 
     file: str
@@ -90,7 +91,8 @@ def django_settings(context: BuildContext, *, environment: Mapping[str, str] | N
     findings = Findings()
     for part in _with_stars(modules, module):
         read_handlers(part, findings)
-    logs = tuple(sorted(findings.written))
+    kept = (place(name) for name in ("SESSION_FILE_PATH", "EMAIL_FILE_PATH"))
+    logs = tuple(sorted({*findings.written, *(Place(found.kind, found.path, True) for found in kept if found is not None)}))
     return DjangoSettings(path, static_root, media_root, static_url, databases, logs, (*unknown, *sorted(findings.unknown)))
 
 

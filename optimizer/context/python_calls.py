@@ -43,7 +43,7 @@ _WRITTEN = {
     "logging.FileHandler": (0,), **{f"logging.handlers.{kind}FileHandler": (0,) for kind in ("Rotating", "TimedRotating", "Watched")},
     "joblib.dump": (1,), "torch.save": (1,), "numpy.save": (0,), "numpy.savez": (0,), "numpy.savetxt": (0,), "cv2.imwrite": (0,),
     "cv2.VideoWriter": (0,), "imageio.imwrite": (0,), "urllib.request.urlretrieve": (1,), "matplotlib.pyplot.savefig": (0,),
-    "loguru.logger.add": (0,), "tinydb.TinyDB": (0,),
+    "loguru.logger.add": (0,), "tinydb.TinyDB": (0,), "joblib.Memory": (0,),
 }  # fmt: skip
 _MADE = {"os.makedirs", "os.mkdir"}
 _READ = {
@@ -55,7 +55,10 @@ _READ = {
 }  # fmt: skip
 _DIRECTORY = {"StaticFiles", "Jinja2Templates"}
 _WRITING_METHODS = {"write_text", "write_bytes"}
-_EXPORTS = {"to_csv", "to_excel", "to_parquet", "to_pickle", "to_feather", "to_hdf", "savefig"}
+_EXPORTS = {
+    "to_csv", "to_excel", "to_parquet", "to_pickle", "to_feather", "to_hdf", "savefig", "write_pdf", "write_png", "write_html",
+    "write_image", "write_videofile", "write_gif", "download_to_filename",
+}  # fmt: skip
 _PATH_CHANGES = {"mkdir", "touch", "unlink", "rmdir", "symlink_to", "hardlink_to", "chmod"}
 # Position of the port, keyword for it, and the port without either.
 _PORTS: dict[str, tuple[int | None, str, int | None]] = {
@@ -169,6 +172,10 @@ def _read_call(call: _Call) -> None:
         call.write(call.argument(0, "name") or UNKNOWN, folder=True)
     elif name in _WRITTEN or name in _READ:
         _copy(call, name)
+    elif name == "os.chdir":
+        values = call.argument(0, "path") or UNKNOWN
+        if not all(isinstance(value, str) and value.startswith((ROOT, TEMPORARY)) for value in values):
+            call.findings.moves.add(call.unknown("write", "changes the folder that relative paths start in"))
     elif name == "logging.basicConfig":
         call.write(call.argument(None, "filename") or ())
     elif re.search(r"(^|\.)create_(async_)?engine$", name) or name in ("dataset.connect", "databases.Database"):
@@ -232,6 +239,8 @@ def _port(call: _Call, name: str, method: str) -> bool:
         position, keyword, default = _PORTS[name]
         call.listen(call.argument(position, keyword) or ((default,) if default else UNKNOWN))
         return True
+    if method == "bind":
+        call.write(tuple(path for path in call.argument(0, "address") or () if isinstance(path, str) and "/" in path))
     if method == "bind" or method.endswith(("HTTPServer", "TCPServer", "UDPServer", "WSGIServer")):
         for address in call.argument(0, "server_address") or ():
             if isinstance(address, tuple) and len(address) == 2:
@@ -303,7 +312,7 @@ _MODES = {mode + extra for mode in "rwax" for extra in ("", "b", "t", "+", "b+",
 
 
 def read_handlers(module: Module, findings: Findings) -> None:
-    """Add the files of logging.config.dictConfig: dictionaries with the keys "class" and "filename"."""
+    """Add the files of dictionaries: of logging.config.dictConfig ("class" and "filename"), of a file cache of Django's ("LOCATION")."""
     import libcst as cst
 
     for node, scope in module.dicts:
@@ -314,3 +323,6 @@ def read_handlers(module: Module, findings: Findings) -> None:
         }
         if "filename" in entries and ("class" in entries or "()" in entries):
             _Call(module, node, scope, findings).write(module.values(entries["filename"], scope))
+        backends = module.values(entries["BACKEND"], scope) if {"BACKEND", "LOCATION"} <= set(entries) else ()
+        if any("filebased" in str(backend) for backend in backends):
+            _Call(module, node, scope, findings).write(module.values(entries["LOCATION"], scope), folder=True)

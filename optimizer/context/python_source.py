@@ -31,7 +31,7 @@ _OF_INTEREST = re.compile(
     r"|\.to_(?:csv|excel|parquet|pickle|feather|hdf)\s*\(|savefig|filename|\.(?:run|bind|listen|launch|connect)\s*\(|\.rename\s*\("
     r"|Server\s*\(|_port\s*\(|create_(?:async_)?engine|Database|DATABASE_URI|dump|load|imread|imwrite|VideoWriter|import_module|__import__"
     r"|run_app|run_simple|run_server|run_task|serve|_server\b|send_file|send_from|FileResponse|StaticFiles|Jinja2Templates|FileSystemLoader"
-    r"|h5py|numpy|loguru|tinydb|GzipFile|ZipFile|open_file|urlretrieve|\bpty\b|create_subprocess|Image\b"
+    r"|write_\w+\(|filebased|\.download_|joblib|h5py|numpy|loguru|tinydb|GzipFile|ZipFile|open_file|urlretrieve|\bpty\b|create_subprocess|Image\b"
 )
 
 
@@ -67,6 +67,8 @@ class Findings:
     read: set[Place] = field(default_factory=set)
     ports: set[int] = field(default_factory=set)
     unknown: set[Unknown] = field(default_factory=set)
+    moves: set[Unknown] = field(default_factory=set)
+    """Calls that change the working folder, which matter where a relative path is written."""
 
 
 def python_evidence(
@@ -119,6 +121,8 @@ def python_evidence(
             if not local and name and not name.startswith("/"):
                 findings.imports.add(name.split(".")[0])
     files = tuple(sorted(done))
+    if any(place.kind == "cwd" for place in findings.written):
+        findings.unknown |= findings.moves
     return PythonEvidence(
         tuple(sorted(findings.imports)), tuple(sorted(findings.programs)), tuple(sorted(findings.written)),
         tuple(sorted(findings.read)), tuple(sorted(findings.ports)), files, tuple(sorted(findings.unknown)),

@@ -230,6 +230,10 @@ def _call(module: Module, node: cst.Call, scope: Scope, depth: int) -> Values:
         return default if given == UNKNOWN and default else (*given, *default)
     if name == _LOOK_UP and positional:
         return positional[0]
+    if name == "pathlib.Path.home":
+        return (_home(module, "~"),)
+    if name == "os.path.expanduser" and positional:
+        return tuple(_home(module, value) for value in positional[0])
     if name == "importlib.resources.files" and positional:
         packages = [module.modules.find(value) if isinstance(value, str) else None for value in positional[0]]
         return tuple(f"{ROOT}/{posixpath.dirname(file)}" if file else HOLE for file in packages)
@@ -250,6 +254,13 @@ def _call(module: Module, node: cst.Call, scope: Scope, depth: int) -> Values:
     return _method(module, node, scope, depth, positional)
 
 
+def _home(module: Module, path: Value) -> Value:
+    """A path that may start in the home of whoever runs the program, which that user may write to."""
+    if not isinstance(path, str) or not (path == "~" or path.startswith("~/")):
+        return path
+    return f"{module.modules.environment.get('HOME', TEMPORARY)}{path[1:]}"
+
+
 def _words(value: Value) -> Value:
     try:
         return tuple(shlex.split(value)) if isinstance(value, str) else HOLE
@@ -264,11 +275,13 @@ def _method(module: Module, node: cst.Call, scope: Scope, depth: int, arguments:
     if not isinstance(node.func, cst.Attribute):
         return UNKNOWN
     name = node.func.attr.value
-    if name not in _SAME_METHODS | {"joinpath", "with_name", "with_suffix", "format", "join", "split", "mkdtemp"}:
+    if name not in _SAME_METHODS | {"expanduser", "joinpath", "with_name", "with_suffix", "format", "join", "split", "mkdtemp"}:
         return UNKNOWN
     receivers = module.values(node.func.value, scope, depth + 1)
     if name in _SAME_METHODS:
         return receivers if not arguments else UNKNOWN
+    if name == "expanduser":
+        return tuple(_home(module, receiver) for receiver in receivers)
     results: list[Value] = []
     for receiver, *rest in itertools.islice(itertools.product(receivers, *arguments), _MANY):
         if not isinstance(receiver, str):

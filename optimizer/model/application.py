@@ -41,8 +41,8 @@ from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.sources import SOURCES, source_use
 from optimizer.model.start import Start, healthcheck_of, start_of
+from optimizer.model.stores import settings_files, settings_stores, source_stores
 
-_STORE = re.compile(r"""["'](?:sqlite://(?!/))?((?:/|\./)?[\w/-]*[\w-]\.(?:db|sqlite3?|mdb|dbm|log|pid|pickle|pkl))["']""")
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
 
 
@@ -202,24 +202,34 @@ class _Gatherer:
             self._settings(self.django, entries)
 
     def _stores(self) -> None:
-        """Names of databases, logs and the like in the source count as written, whatever library they are handed to."""
+        """Names of databases, logs and the like in the source, and in settings that it reads, count as written."""
         known = {posixpath.basename(used.path) for used in (*self.written, *self.read)}
-        for file in self.files:
-            for name in _STORE.findall(self.context.read_text(file) or ""):
-                if posixpath.basename(name) not in known:
-                    self._uses([Place("absolute" if name.startswith("/") else "cwd", posixpath.normpath(name))], (), [], (file,))
+        texts = {file: self.context.read_text(file) or "" for file in (*self.files, *self.start.scripts)}
+        words = [" ".join(word or "" for word in command.words) for command in self.start.commands]
+        settings = settings_files(self.context, (*texts.values(), *words), [command.name for command in self.start.commands])
+        found = [(name, file) for file in self.files for name in source_stores(texts[file])]
+        found += [(name, file) for file in settings for name in settings_stores(self.context.read_text(file) or "")]
+        for name, file in found:
+            if posixpath.basename(name) not in known:
+                self._uses([Place("absolute" if name.startswith("/") else "cwd", posixpath.normpath(name))], (), [], (file,))
 
     def _settings(self, settings: DjangoSettings, entries: list[str]) -> None:
         databases = [database.place for database in settings.databases]
         collects = any("collectstatic" in command.words for command in self.start.commands)
         files = (settings.file, *self.files)
         self._uses([place for place in (*databases, *settings.logs) if place is not None], (), entries, files)
-        folders = [settings.media_root, settings.static_root if collects else None]
+        folders = [settings.media_root or self._uploads(settings), settings.static_root if collects else None]
         self._uses([Place(place.kind, place.path, True) for place in folders if place is not None], (), entries, files)
         if settings.static_root is not None:
             self._uses((), [settings.static_root], entries, files)
         unknown = {u for u in settings.unknown if collects or "STATIC_ROOT" not in u.what}
         self.unknown |= unknown
+
+    def _uploads(self, settings: DjangoSettings) -> Place | None:
+        """Where a Django project without MEDIA_ROOT keeps uploads: the folder it is started in, if its models have any."""
+        named = any("MEDIA_ROOT" in unknown.what for unknown in settings.unknown)
+        uploads = any(re.search(r"\b(File|Image)Field\(", self.context.read_text(file) or "") for file in self.files)
+        return Place("cwd", ".") if uploads and not named else None
 
     def _script_of_node(self, path: str) -> bool:
         """Whether a file without an extension is a program for Node, such as Express' ``bin/www``."""

@@ -155,6 +155,10 @@ def test_written_places(make_context, source, written):
         "'open(x, \"w\")'",
         "df.to_csv()",
         "os.makedirs",
+        "open(os.path.expanduser('~/x'), 'w')",
+        "Path.home().joinpath('x').mkdir()",
+        "Path('~/x').expanduser().write_text('a')",
+        "os.chdir('/data')\nopen('x')",
     ],
 )
 def test_what_writes_nothing(make_context, source):
@@ -168,11 +172,9 @@ def test_what_writes_nothing(make_context, source):
         "def f(path): open(path, 'w')",
         "open(sys.argv[1], 'w')",
         "open(os.environ['OUT'], 'w')",
-        "open(os.path.expanduser('~/x'), 'w')",
         "def f(mode): open(x, mode)",
         "Path(__file__).parent.parent.joinpath('x').write_text('')",
         "def f(p): p.write_text('')",
-        "Path.home().joinpath('x').mkdir()",
         "open(f'/{x}', 'w')",
         "open('/data/' + x + '/../y', 'w')",
         "open(*x)",
@@ -184,6 +186,21 @@ def test_what_writes_nothing(make_context, source):
 )
 def test_computed_paths_are_unknown(make_context, source):
     assert [item.about for item in read(make_context, source).unknown_about("write")] == ["write"]
+
+
+def test_a_home_that_is_known_is_a_folder_like_any_other(make_context):
+    found = read(make_context, "open(os.path.expanduser('~/x'), 'w')", {"HOME": "/srv/home"})
+    assert texts(found.written) == {"absolute:/srv/home/x"}
+
+
+@pytest.mark.parametrize("source", ["os.chdir('/data')\nopen('x', 'w')", "os.chdir(place)\nopen('x', 'w')"])
+def test_where_a_relative_path_leads_is_unknown_behind_chdir(make_context, source):
+    assert [item.about for item in read(make_context, source).unknown] == ["write"]
+
+
+def test_the_folder_of_the_source_is_where_a_relative_path_starts(make_context):
+    found = read(make_context, "os.chdir(os.path.dirname(os.path.abspath(__file__)))\nopen('x', 'w')")
+    assert (texts(found.written), found.unknown) == ({"cwd:x"}, ())
 
 
 def test_one_name_in_two_functions_is_two_names(make_context):

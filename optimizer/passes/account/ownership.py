@@ -16,7 +16,7 @@ from optimizer.passes.account.accounts import Account
 from optimizer.passes.account.place import run_keeps, within
 from optimizer.passes.account.rights import command_writes, instructions_of, unreadable_files
 
-_WRITABLE = ("/tmp", "/var/tmp", "/dev", "/proc")
+_WRITABLE = ("/tmp", "/var/tmp", "/dev", "/proc", "/var/lock", "/run/lock")
 _SYSTEM = (
     "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/sbin", "/sys", "/usr/bin", "/usr/include",
     "/usr/lib", "/usr/libexec", "/usr/local/bin", "/usr/local/etc", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share",
