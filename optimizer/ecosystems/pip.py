@@ -76,3 +76,12 @@ def arguments_of(words: Words) -> tuple[Word, ...] | None:
 def project_name(requirement: str) -> str:
     """The normalised name in a requirement such as ``Django[argon2]>=4`` (PEP 503)."""
     return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~;@ ]", requirement, maxsplit=1)[0]).lower()
+
+
+def activated(command: Command) -> str | None:
+    """The virtual environment, as written, that a command puts in front of PATH for those behind it; None for any other command."""
+    words = command.words
+    if len(words) != 2 or words[0].value not in (".", "source"):
+        return None
+    found = re.fullmatch(r"(.+)/bin/activate", words[1].value or words[1].text)
+    return found[1].strip("\"'") if found is not None else None

@@ -11,6 +11,7 @@ from itertools import pairwise
 from msgspec import Struct
 
 from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
+from optimizer.ecosystems.pip import activated
 from optimizer.model.copies import CopyFacts, overlap
 from optimizer.model.model import Model, mounts
 from optimizer.model.state import State
@@ -202,6 +203,8 @@ class _Reader:
                 raise CannotTell("a value is known only when it runs")
         elif program in _PATHS:
             self.operands(program or "", words.words[1:])
+        elif activated(command) is not None and not self.brings_file(command.words[1]):
+            return
         elif _makes_venv(words.words):
             last = words.words[-1]
             folder = last.value if last.value is not None or not _only_env(last.text, self.state) else self.state.expand(last.text)

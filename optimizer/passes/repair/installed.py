@@ -11,7 +11,7 @@ from msgspec import Struct
 from optimizer.context.python_projects import MANIFESTS, console_scripts, project_requirements
 from optimizer.context.requirements import requirement_files
 from optimizer.ecosystems import Action, Call, read_call
-from optimizer.ecosystems.pip import project_name
+from optimizer.ecosystems.pip import activated, project_name
 from optimizer.knowledge.python_packages import python_package
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
@@ -176,7 +176,12 @@ def _place(model: Model, builder: Stage, position: int, call: Call) -> tuple[Kin
         return Kind.USER, USER_BASE
     program = call.command.words[0].value or ""
     program = state.path(program) or "" if "/" in program else program
+    script = model.file.instruction(position).script
+    before = [c for c in script.commands if c.start < call.command.start] if script is not None else []
+    entered = [state.path(place) for c in before if (place := activated(c)) is not None]
     for folder in environments(model, builder, position):
+        if "/" not in program and entered[-1:] == [folder]:
+            return Kind.ENVIRONMENT, folder
         if program.startswith(f"{folder}/bin/") or f"{folder}/bin" in search_path(model, builder, position):
             return Kind.ENVIRONMENT, folder
     return (Kind.SYSTEM, "/usr/local" if program.startswith("/usr/") or (program and "/" not in program) else "")

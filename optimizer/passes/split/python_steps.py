@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from optimizer.context.python_projects import project_requirements
 from optimizer.context.requirements import Requirement, requirement_files
 from optimizer.ecosystems import Action, Call
-from optimizer.ecosystems.pip import project_name
+from optimizer.ecosystems.pip import activated, project_name
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.paths import placements, search_path
@@ -157,10 +157,11 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     managed = [step for step in steps if step.call is not None and step.call.ecosystem in MANAGERS and not step.cleans]
     venv = next((v for step in steps if (v := _makes_venv(step, model.before(position)))), None)
     system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
+    entering = [step for step in steps if activated(step.command) is not None]
     others = [
         step
         for step in steps
-        if step not in (*pip, *tools, *managed, *system) and not step.cleans and not _makes_venv(step, model.before(position))
+        if step not in (*entering, *pip, *tools, *managed, *system) and not step.cleans and not _makes_venv(step, model.before(position))
     ]
     if not (pip or tools or managed or system or venv):
         plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
@@ -191,7 +192,9 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     if tools or managed:
         _sort_managed(model, plan, position, steps, tools, managed, copies)
     if pip:
-        _sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies)
+        active = {model.before(position).path(activated(step.command) or "") for step in entering} == {plan.venv}
+        active = active and steps.index(entering[0]) < steps.index(pip[0])
+        _sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies, active)
     rest = remaining(model.file, node, steps, lambda step: step in left)
     plan.runtime[position] = [rest] if rest is not None else []
     plan.commands += [(position, step) for step in left]
@@ -271,8 +274,8 @@ def _makes_venv(step: Step, state: State) -> str | None:
     return names[1] if step.program == "virtualenv" and len(names) == 2 else None
 
 
-def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies: list[CopyFacts]) -> None:
-    """A RUN that installs with pip goes to the build stage whole, when all it reads is known."""
+def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies: list[CopyFacts], active: bool) -> None:
+    """A RUN that installs with pip goes to the build stage whole, when all it reads is known. active: it enters the environment."""
     try:
         files = dict(reads(model, position, copies).files)
     except InstallsProject as error:
@@ -296,7 +299,7 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
         if any(name in state.env or name in state.args for name in _ELSEWHERE):
             raise Refused("a variable leads pip to a place of its own", position)
         stage = model.stage_of(position)
-        on_path = stage is not None and f"{plan.venv}/bin" in search_path(model, stage, position)
+        on_path = active or (stage is not None and f"{plan.venv}/bin" in search_path(model, stage, position))
         if plan.venv is not None and not by_path and not on_path:
             raise Refused("packages are installed beside the virtual environment", position)
         if call.action is Action.INSTALL:
