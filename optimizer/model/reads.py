@@ -13,6 +13,7 @@ from msgspec import Struct
 from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
 from optimizer.ecosystems.pip import activated
 from optimizer.model.copies import CopyFacts, overlap
+from optimizer.model.local_folders import is_local, local_files
 from optimizer.model.model import Model, mounts
 from optimizer.model.state import State
 from optimizer.syntax.heredocs import is_marker
@@ -329,8 +330,11 @@ class _Reader:
             "--group",
         }:
             raise CannotTell("an option leads it to a folder")
-        if call.options & {"-e", "--editable"} or any(_is_local(p) for p in call.packages):
-            raise InstallsProject("it installs the project itself")
+        if call.options & {"-e", "--editable"} or any(is_local(p) for p in call.packages):
+            found = local_files(self.model, self.copies, self.cwd, call)
+            if found is None:
+                raise InstallsProject("it installs the project itself")
+            self.files.update(found)
         for manifest in call.manifests:
             self.requirements(manifest)
         self.installs = self.installs or call.action is Action.INSTALL
@@ -389,7 +393,7 @@ class _Reader:
         if call.ecosystem == "npm" and verb in ("config", "set"):
             return
         if is_global and call.action in (Action.INSTALL, Action.REMOVE):
-            if any(_is_local(p) for p in call.packages):
+            if any(is_local(p) for p in call.packages):
                 raise CannotTell("it installs the project itself")
             self.installs = self.installs or call.action is Action.INSTALL
             return
@@ -475,12 +479,6 @@ def _only_env(text: str, state: State) -> bool:
 
 def _is_archive(url: str) -> bool:
     return url.partition("#")[0].endswith((".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
-
-
-def _is_local(package: str) -> bool:
-    return package.startswith((".", "/", "~", "file:", "git+file:")) or (
-        "/" in package.partition("@")[0].partition("[")[0] and "://" not in package
-    )
 
 
 def _makes_venv(words: tuple[Word, ...]) -> bool:

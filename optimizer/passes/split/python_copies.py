@@ -21,8 +21,8 @@ def sort_copies(model: Model, stage: Stage, plan: Plan, application: Application
                 plan.build.append(copy.position)
                 if plan.editable or from_packages or _left(model, copy, copies) == set():
                     plan.runtime[copy.position] = []
-    else:
-        _sort_manifests(model, plan, application, copies)
+    rest = tuple(copy for copy in copies if not plan.project or copy.position > plan.project[-1])
+    _sort_manifests(model, plan, application, rest)
     plan.build.sort()
 
 

@@ -12,6 +12,7 @@ from optimizer.ecosystems import Action, Call
 from optimizer.ecosystems.pip import activated, project_name
 from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.local_folders import is_local
 from optimizer.model.paths import placements, search_path
 from optimizer.model.reads import CannotTell, InstallsProject, reads
 from optimizer.model.state import State
@@ -278,6 +279,8 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
     """A RUN that installs with pip goes to the build stage whole, when all it reads is known. active: it enters the environment."""
     try:
         files = dict(reads(model, position, copies).files)
+        if any(is_local(package) for call in calls for package in call.packages):
+            files |= _project(model, plan, position, calls, copies, "it installs the project itself")
     except InstallsProject as error:
         files = _project(model, plan, position, calls, copies, str(error))
     except CannotTell as error:
