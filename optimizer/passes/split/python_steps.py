@@ -159,12 +159,15 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     venv = next((v for step in steps if (v := _makes_venv(step, model.before(position)))), None)
     system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
     entering = [step for step in steps if activated(step.command) is not None]
+    compiled = [step for step in steps if _compiles_in_place(step)]
     others = [
         step
         for step in steps
-        if step not in (*entering, *pip, *tools, *managed, *system) and not step.cleans and not _makes_venv(step, model.before(position))
+        if step not in (*entering, *compiled, *pip, *tools, *managed, *system)
+        and not step.cleans
+        and not _makes_venv(step, model.before(position))
     ]
-    if not (pip or tools or managed or system or venv):
+    if not (pip or tools or managed or system or venv or compiled):
         plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
         if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
             plan.sources.append(position)
@@ -188,8 +191,14 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
         if plan.venv is not None or place is None or moved:
             raise Refused("the place of its virtual environment is not clear", position)
         plan.venv = place
-    if pip or venv or tools or managed:
+    if pip or venv or tools or managed or compiled:
         plan.build.append(position)
+    if compiled:
+        if model.before(position).workdir is None or any(step.program == "cd" for step in steps):
+            raise Refused("the folder that it compiles in is not clear", position)
+        plan.project.append(position)
+        plan.editable = True
+        plan.pip += [] if pip else [position]
     if tools or managed:
         _sort_managed(model, plan, position, steps, tools, managed, copies)
     if pip:
@@ -260,6 +269,13 @@ def _sort_manager_call(model: Model, plan: Plan, position: int, call: Call, copi
         stage = model.stage_of(position)
         assert stage is not None
         check_python(model, stage, folder)
+
+
+def _compiles_in_place(step: Step) -> bool:
+    """Whether a step leaves the extensions of the project that it stands in among the sources."""
+    words = [word.value for word in step.command.words]
+    in_place = words[2:3] == ["build_ext"] and bool({"--inplace", "-i"} & set(words[3:]))
+    return re.fullmatch(r"python[\d.]*", step.program or "") is not None and words[1:2] == ["setup.py"] and in_place
 
 
 def _makes_venv(step: Step, state: State) -> str | None:
