@@ -44,6 +44,7 @@ _WRITTEN = {
     "joblib.dump": (1,), "torch.save": (1,), "numpy.save": (0,), "numpy.savez": (0,), "numpy.savetxt": (0,), "cv2.imwrite": (0,),
     "cv2.VideoWriter": (0,), "imageio.imwrite": (0,), "urllib.request.urlretrieve": (1,), "matplotlib.pyplot.savefig": (0,),
     "loguru.logger.add": (0,), "tinydb.TinyDB": (0,), "joblib.Memory": (0,),
+    **{f"{kit}.from_{source}": (1,) for kit in ("pdfkit", "imgkit") for source in ("string", "file", "url")},
 }  # fmt: skip
 _MADE = {"os.makedirs", "os.mkdir"}
 _READ = {

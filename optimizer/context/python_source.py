@@ -11,6 +11,7 @@ import ast
 import itertools
 import posixpath
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ _OF_INTEREST = re.compile(
     r"|\.to_(?:csv|excel|parquet|pickle|feather|hdf)\s*\(|savefig|filename|\.(?:run|bind|listen|launch|connect)\s*\(|\.rename\s*\("
     r"|Server\s*\(|_port\s*\(|create_(?:async_)?engine|Database|DATABASE_URI|dump|load|imread|imwrite|VideoWriter|import_module|__import__"
     r"|run_app|run_simple|run_server|run_task|serve|_server\b|send_file|send_from|FileResponse|StaticFiles|Jinja2Templates|FileSystemLoader"
-    r"|write_\w+\(|filebased|\.download_|joblib|h5py|numpy|loguru|tinydb|GzipFile|ZipFile|open_file|urlretrieve|\bpty\b|create_subprocess|Image\b"
+    r"|write_\w+\(|filebased|\.download_|joblib|kit\.from_|h5py|numpy|loguru|tinydb|GzipFile|ZipFile|open_file|urlretrieve|\bpty\b|create_subprocess|Image\b"
 )
 
 
@@ -97,6 +98,7 @@ def python_evidence(
             follow.add(start)
     done: set[str] = set()
     total = 0
+    searched = bool((environment or {}).get("PYTHONPATH"))
     while pending:
         path = pending.pop()
         if path in done:
@@ -104,6 +106,7 @@ def python_evidence(
         done.add(path)
         text = context.read_text(path)
         total += len(text or "")
+        searched = searched or "sys.path" in (text or "")
         if text is None or total > MAXIMUM_SOURCE:
             reason = "cannot be read as text" if text is None else "is left out, there is too much source to read"
             findings.unknown.add(Unknown("context", path, reason))
@@ -115,6 +118,9 @@ def python_evidence(
             pending += local
         for name in _read(path, text, modules, findings):
             local = [found for found in _local_files(modules, path, name) if found != path]
+            if path in follow and searched and not local:
+                pending += (moved := _in_any_folder(context, name))
+                follow.update(moved)
             if path in follow:
                 follow.update(local)
                 pending += local
@@ -161,6 +167,14 @@ def _named_modules(text: str) -> list[str]:
 def _named_files(text: str) -> list[str]:
     """The Python files that a source names in texts, to run them."""
     return re.findall(r"""["']([\w./-]+\.py)["']""", text)
+
+
+def _in_any_folder(context: BuildContext, name: str) -> list[str]:
+    """The files that a module may be where PYTHONPATH or sys.path name further folders."""
+    top = name.split(".")[0]
+    if not top or "/" in top or top in sys.stdlib_module_names:
+        return []
+    return [f for f in context.files() if f.endswith((f"/{top}.py", f"/{top}/__init__.py"))]
 
 
 def _beside(context: BuildContext, path: str, name: str) -> str | None:

@@ -137,7 +137,7 @@ class _Gatherer:
         entries = [*self.start.entries, *(health.entries if health is not None else ())]
         self._commands()
         if self.start.language == "python":
-            self._python([e for e in entries if e.endswith(".py")])
+            self._python([e for e in entries if e.endswith(".py") or self._script_of_python(e)])
         elif self.start.language == "node":
             self._node([e for e in entries if e.endswith(SCRIPTS) or self._script_of_node(e)])
         elif self.start.language in SOURCES:
@@ -230,6 +230,11 @@ class _Gatherer:
         named = any("MEDIA_ROOT" in unknown.what for unknown in settings.unknown)
         uploads = any(re.search(r"\b(File|Image)Field\(", self.context.read_text(file) or "") for file in self.files)
         return Place("cwd", ".") if uploads and not named else None
+
+    def _script_of_python(self, path: str) -> bool:
+        """Whether a file of the context without an extension is a program for Python."""
+        first = (self.context.read_text(path) or "").partition("\n")[0] if not posixpath.splitext(path)[1] else ""
+        return bool(first) and ("python" in first or not first.startswith("#!"))
 
     def _script_of_node(self, path: str) -> bool:
         """Whether a file without an extension is a program for Node, such as Express' ``bin/www``."""

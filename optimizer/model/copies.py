@@ -108,7 +108,12 @@ def copy_facts(model: Model, position: int) -> CopyFacts | None:
     destination = None
     if target is not None:
         destination = state.path(target) if node.json is None else _absolute(target, state.workdir)
-    into = len(sources) > 1 or (target or "").endswith(("/", "/.")) or target == "."
+    into = (
+        len(sources) > 1
+        or (target or "").endswith(("/", "/."))
+        or target == "."
+        or (_holds(destination, state.workdir) and model.context is not None)
+    )
     return CopyFacts(position, node, sources, destination, into, plain)
 
 
@@ -120,6 +125,11 @@ def stage_copies(model: Model, stage: Stage) -> tuple[CopyFacts, ...]:
 
 def _raw_words(node: Instruction) -> tuple[str, ...]:
     return node.json if node.json is not None else tuple(a.text for a in node.arguments)
+
+
+def _holds(folder: str | None, workdir: str | None) -> bool:
+    """Whether a path is the working folder, which WORKDIR makes, or one around it."""
+    return folder is not None and workdir is not None and f"{workdir.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _absolute(path: str, workdir: str | None) -> str | None:

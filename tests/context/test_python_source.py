@@ -392,6 +392,20 @@ def test_modules_that_are_named_in_texts_are_read_too(make_context, source, brou
     assert set(python_evidence(make_context(files), ("run.py",)).files) - {"run.py"} == brought
 
 
+@pytest.mark.parametrize(
+    ("environment", "source", "files"),
+    [
+        ({"PYTHONPATH": "/app/lib"}, "import helper", ["lib/helper.py", "run.py"]),
+        ({}, "import sys\nsys.path.insert(0, 'lib')\nimport helper", ["lib/helper.py", "run.py"]),
+        ({}, "import helper", ["run.py"]),
+        ({"PYTHONPATH": "/app/lib"}, "import json", ["run.py"]),
+    ],
+)
+def test_modules_in_further_folders_are_read_where_python_is_told_of_some(make_context, environment, source, files):
+    context = make_context({"run.py": source, "lib/helper.py": "", "lib/json.py": ""})
+    assert list(python_evidence(context, ("run.py",), environment=environment).files) == sorted(files)
+
+
 def test_tests_build_scripts_and_installed_packages_are_left_out(make_context):
     line = "import os\nos.system('x')"
     names = ["tests/a.py", "pkg/test_a.py", "conftest.py", "setup.py", ".venv/lib/a.py", "node_modules/a.py", "hidden.py"]

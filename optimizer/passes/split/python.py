@@ -182,6 +182,8 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
     local = {s for package in known.values() if package is not None for s in package.scripts}
     programs = set(application.programs) | _run_programs(model, plan, application, local)
     scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
+    placed = {copy.destination for copy in stage_copies(model, stage)}
+    local |= {c.name for c in application.start.commands if c.name is not None and c.words[0] in placed}
     local |= {*application.start.installed, *MANAGERS} if plan.manager is not None else set(application.start.installed)
     programs = {p for p in programs if p not in local and posixpath.basename(p) not in scripts}
     programs = {p for p in programs if not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
