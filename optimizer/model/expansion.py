@@ -11,6 +11,9 @@ from optimizer.syntax.shell import Command
 
 ALL_ARGUMENTS = frozenset({'"$@"', "$@", '"${@}"', "${@}", '"$*"', "$*"})
 
+_PORTS = ("/dev/tcp/", "/dev/udp/")
+"""Where bash reaches for a port, and no file."""
+
 
 def value_of(text: str, variables: dict[str, str | None]) -> str | None:
     """A word with its variables put in, None when it has a part that only running tells."""
@@ -38,7 +41,7 @@ def redirected(command: Command, folder: str | None, variables: dict[str, str | 
     """The absolute paths that the redirections of a command write to, None for one that is unknown."""
     found: list[str | None] = []
     for redirect in command.redirects:
-        if ">" not in redirect.operator or redirect.target is None:
+        if ">" not in redirect.operator or redirect.target is None or redirect.target.text.lstrip('"').startswith(_PORTS):
             continue
         target = redirect.target.value
         target = target if target is not None or redirect.target.substitutions else value_of(redirect.target.text, variables)
