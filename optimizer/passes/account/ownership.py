@@ -28,9 +28,9 @@ _SHARED = frozenset({
     "/var/run", "/var/spool", "/var/www",
 })  # fmt: skip
 """Folders in which every program may have one of its own, and which belong to none."""
-_INTERPRETERS = re.compile(r"python|node|flask|alembic|npx|ruby|bundle|rails|rake|php")
 _FOR_PROGRAMS = frozenset({"/home", "/mnt", "/opt", "/srv", "/usr/src", "/var/www"})
 """Those of them that are one program's own where its container works in them."""
+_INTERPRETERS = re.compile(r"python|node|flask|alembic|npx|ruby|bundle|rails|rake|php")
 _FILE, _FOLDER = "file", "folder"
 
 
