@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from optimizer.model.model import Model
 
 # What leads a build out of its folder: a path above it, or the version control around it.
-_OUTSIDE = r"\.\./|[\"']\.\.[\"']|\bscm\b|vcs|versioneer|versioningit|dunamai|parents?\b"
+_OUTSIDE = r"\.\./|[\"']\.\.[\"']|scm|vcs|git[-_]version|versioneer|versioningit|dunamai|parents?\b"
 
 
 def is_local(package: str) -> bool:

@@ -12,6 +12,12 @@ from optimizer.knowledge.python_packages import PythonPackage, first_wheel, head
 
 _FROM_SOURCE = re.compile(r"no[-_]binary|ext_modules|cffi_modules|cythonize|\bExtension\(|maturin|scikit-build|mesonpy", re.IGNORECASE)
 
+_LIGHT_EXTRAS = frozenset({
+    "all", "argon2", "async", "asyncio", "auth", "bcrypt", "binary", "crypto", "cryptography", "dotenv", "email", "http2", "pool",
+    "redis", "security", "socks", "standard",
+})  # fmt: skip
+"""Extras of the packages that are known which bring nothing that links a library of Debian's."""
+
 
 def unused_headers(
     installed: Iterable[str],
@@ -32,10 +38,11 @@ def unused_headers(
     Returns:
         The packages; none where a requirement is not known, or a package may be compiled whose needs are not.
     """
-    wanted = [r for r in requirements if r.name]
-    if not all(known.values()) or any(r.url is not None for r in requirements) or any(map(_FROM_SOURCE.search, texts)):
+    requirements = tuple(requirements)
+    others = any(r.url is not None or set(r.extras) - _LIGHT_EXTRAS for r in requirements)
+    if not all(known.values()) or others or any(map(_FROM_SOURCE.search, texts)):
         return frozenset()
-    if python is None or not all(_has_wheel(r, python) for r in wanted):
+    if python is None or not all(_has_wheel(r, python) for r in requirements):
         return frozenset()
     against = {p for package in known.values() if package is not None for p in (*package.build_packages, *(package.runtime_packages or ()))}
     return frozenset(p for p in installed if p in headers() and p not in against)
@@ -47,4 +54,4 @@ def _has_wheel(requirement: Requirement, python: str) -> bool:
     if first is None:
         return True
     pinned = re.match(r"===?\s*([\w.]+)$", requirement.specifier)
-    return SpecifierSet(f">={first}").contains(pinned[1]) if pinned is not None else "<" not in requirement.specifier
+    return SpecifierSet(f">={first}").contains(pinned[1]) if pinned is not None else not re.search(r"[<$]", requirement.specifier)

@@ -322,7 +322,7 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
         if plan.venv is not None and not by_path and not on_path:
             raise Refused("packages are installed beside the virtual environment", position)
         if call.action is Action.INSTALL:
-            plan.requirements += [Requirement(project_name(p)) for p in call.packages if not p.startswith(("$", "."))]
+            plan.requirements += [_requirement(p) for p in call.packages if not p.startswith(("$", "."))]
     plan.manifests += files.values()
     plan.pip.append(position)
     assert model.context is not None
@@ -332,6 +332,13 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
             file = files.get(path or "")
             if file is not None:
                 plan.requirements += requirement_files(model.context, file).packages
+
+
+def _requirement(word: str) -> Requirement:
+    """A requirement as an argument of pip."""
+    found = re.match(r"[\w.-]+\s*(?:\[([^\]]*)\])?(.*)", word)
+    extras = tuple(part.strip().lower() for part in found[1].split(",")) if found is not None and found[1] else ()
+    return Requirement(project_name(word), found[2].strip() if found is not None else "", extras=extras)
 
 
 def _project(model: Model, plan: Plan, position: int, calls: list[Call], copies: list[CopyFacts], reason: str) -> dict[str, str]:
