@@ -16,7 +16,7 @@ from optimizer.model.model import mounts
 from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.passes.runs.continuation import run_style
-from optimizer.passes.runs.leaks import leak
+from optimizer.passes.runs.leaks import Leaves, leak
 from optimizer.passes.runs.purposes import Purpose, fetches_index_for, purpose_of
 from optimizer.passes.runs.shells import posix_shell, reads_startup_files, script_of, starts_absolute, top_commands, windows
 from optimizer.passes.text import TOOL_COMMENT, line_end_of
@@ -92,7 +92,7 @@ def _stage_changes(model: Model, stage: Stage, ships: bool) -> Iterator[Change |
             if node.keyword == "RUN" and _run_above(model, position):
                 yield Refusal("not merged with the RUN above it: it is in exec form, has a heredoc or is not understood", position)
             continue
-        part = _Part(position, node, script, purpose_of(script.text))
+        part = _Part(position, node, script, purpose_of(script.text), Leaves(script, model.before(position).user))
         reason = _reason(model, group, part, ships) if group else None
         if reason:
             yield Refusal(f"not merged with the RUN above it: {reason}", position)
@@ -109,6 +109,7 @@ class _Part(Struct, frozen=True, dict=True):
     node: Instruction
     script: Script
     purpose: Purpose
+    leaves: Leaves
 
     @cached_property
     def source(self) -> str | None:
@@ -166,9 +167,7 @@ def _reason(model: Model, group: list[_Part], part: _Part, ships: bool) -> str |
         return "the shell reads files of its own before every RUN"
     if windows(model, last.position) or windows(model, part.position):
         return "this looks like an image that runs Windows"
-    reason = (
-        _structure(last) or _structure(part) or _folder_gone(last.script, state) or leak([p.script for p in group], part.script, state.user)
-    )
+    reason = _structure(last) or _structure(part) or _folder_gone(last.script, state) or leak([p.leaves for p in group], part.leaves)
     reason = reason or _cache_reason(group, part, nodes, ships)
     if reason is None:
         row = [*group, part]

@@ -14,7 +14,7 @@ from optimizer.model.folders import working_directory
 from optimizer.model.model import mounts
 from optimizer.model.state import ROOT_USERS
 from optimizer.passes.base import Change, Refusal, Safety
-from optimizer.passes.runs.leaks import leak
+from optimizer.passes.runs.leaks import Leaves, leak
 from optimizer.passes.runs.readable import ReadableRun
 from optimizer.passes.runs.shells import script_of, starts_absolute
 from optimizer.passes.text import TOOL_COMMENT, instruction_like, keyword_like, line_end_of
@@ -313,9 +313,9 @@ def _check(model: Model, run: ReadableRun, parts: list[_Part], state: State) -> 
         for command in parse_script(text).commands:
             if unwrapped(command).program in _REMOVES or _REMOVES_BY.intersection(v for v in command.argv if v):
                 raise _Stays("a later command removes or changes files, which a layer of their own would ship")
-    scripts = [parse_script(text) for text in texts]
+    scripts = [Leaves(parse_script(text), state.user) for text in texts]
     for index in range(1, len(scripts)):
-        reason = leak(scripts[:index], scripts[index], state.user)
+        reason = leak(scripts[:index], scripts[index])
         if reason:
             raise _Stays(f"the RUN cannot be divided: {reason}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -20,7 +20,7 @@ from optimizer.passes.runs.shells import (
     starts_daemon,
     top_commands,
 )
-from optimizer.syntax.shell import Command, Compound, Script, parse_script
+from optimizer.syntax.shell import Command, Compound, Script
 
 _ACCOUNTS = frozenset({"usermod", "gpasswd", "groupmod", "groupmems", "addgroup", "adduser", "useradd", "groupadd", "chsh"})
 # A package of a language by the programs that it replaces; others bring one of their own name.
@@ -34,59 +34,73 @@ _BRINGS = {
 }
 
 
-def leak(group: Sequence[Script], two: Script, user: str | None) -> str | None:
+class Leaves(Struct, frozen=True, dict=True):
+    """What a script leaves in its shell, looked at once each.
+
+    Args:
+        script: What the shell is given.
+        user: The user that it runs as, None when unknown.
+    """
+
+    script: Script
+    user: str | None
+
+    @cached_property
+    def daemon(self) -> str | None:
+        """A command that may leave a process behind, None without one."""
+        return starts_daemon(self.script)
+
+    @cached_property
+    def own_process(self) -> bool:
+        """Whether it uses a variable that belongs to its own shell process."""
+        return names_own_process(self.script.text)
+
+    @cached_property
+    def anything(self) -> str | None:
+        """Why nothing may follow it in its shell, None when much may."""
+        return _leaves_anything(self.script)
+
+    @cached_property
+    def loops(self) -> frozenset[str]:
+        """The variables that its loops leave set."""
+        return loop_variables(self.script.text)
+
+    @cached_property
+    def stateful(self) -> tuple[Command, ...]:
+        """The commands of its own shell that may change it."""
+        return tuple(c for c, _, _ in top_commands(self.script) if c.name == "set" or _command_leak(c) is not None)
+
+    @cached_property
+    def brings(self) -> tuple[tuple[str | None, frozenset[str]], ...]:
+        """For each command, its program and the programs that it may put into place."""
+        found = []
+        for command in self.script.commands:
+            program = unwrapped(command).program
+            found.append((program, frozenset(_written(command) | (_brought(command) if program in _BRINGERS else set()))))
+        return tuple(found)
+
+    @cached_property
+    def brings_any(self) -> bool:
+        """Whether it may put any program into place."""
+        return any(brought for _, brought in self.brings)
+
+
+def leak(group: Sequence[Leaves], two: Leaves) -> str | None:
     """Why what a row of scripts does to its shell, or to what a new shell would see, must not reach the next script.
 
     Args:
-        group: The scripts that would run first, in one shell.
+        group: The scripts that would run first, in one shell; each may follow those before it, as this function has said.
         two: The script that would follow them in that shell.
-        user: The user that both run as, None when unknown.
 
     Returns:
         The reason, None when the next script cannot tell the difference.
     """
-    other = _leaves(two.text, user)
     for one in group:
-        reason = _leak(_leaves(one.text, user), other, two)
-        if reason:
-            return reason
+        if one is group[-1] or one.loops or one.stateful:  # of the others, nothing depends on what follows
+            reason = _leak(one, two)
+            if reason:
+                return reason
     return _replaced_program(group, two)
-
-
-class _Leaves(Struct, frozen=True):
-    """What a script leaves in its shell, whatever follows; computed once for each text, since long rows are compared in pairs.
-
-    Args:
-        daemon: A command that may leave a process behind, None without one.
-        own_process: Whether it uses a variable that belongs to its own shell process.
-        anything: Why nothing may follow it in its shell, None when much may.
-        loops: The variables that its loops leave set.
-        links: Whether it makes a hard link.
-        account: Whether it changes the account that both run as.
-        stateful: The commands of its own shell that may change it.
-    """
-
-    daemon: str | None
-    own_process: bool
-    anything: str | None
-    loops: frozenset[str]
-    links: bool
-    account: bool
-    stateful: tuple[Command, ...]
-
-
-@lru_cache(maxsize=1024)
-def _leaves(text: str, user: str | None) -> _Leaves:
-    script = parse_script(text)
-    return _Leaves(
-        starts_daemon(script),
-        names_own_process(text),
-        _leaves_anything(script),
-        loop_variables(text),
-        any(map(_links_hard, script.commands)),
-        _changes_own_account(script, user),
-        tuple(c for c, _, _ in top_commands(script) if c.name == "set" or _command_leak(c) is not None),
-    )
 
 
 def _leaves_anything(one: Script) -> str | None:
@@ -102,23 +116,22 @@ def _leaves_anything(one: Script) -> str | None:
     return None
 
 
-def _leak(one: _Leaves, other: _Leaves, two: Script) -> str | None:
-    """``other`` is what ``two`` leaves."""
-    daemon = one.daemon or other.daemon
+def _leak(one: Leaves, two: Leaves) -> str | None:
+    daemon = one.daemon or two.daemon
     if daemon:
         return f"`{daemon}` may leave a process running, which ends with its own RUN"
-    if one.own_process or other.own_process:
+    if one.own_process or two.own_process:
         return "one of them uses a variable that belongs to its own shell process"
     if one.anything:
         return one.anything
-    variable = mentions_variable(two.text, one.loops) if one.loops else None
+    variable = mentions_variable(two.script.text, one.loops) if one.loops else None
     if variable:
         return f"the loop variable {variable} of the first would reach the second"
-    if one.links:
+    if any(map(_links_hard, one.script.commands)):
         return "the first makes a hard link, which a layer of its own would part where the second writes to the file"
-    if one.account:
+    if _changes_own_account(one.script, one.user):
         return "the first changes the account that the second runs as"
-    return next((why for c in one.stateful if not (c.name == "set" and _harmless_set(c, two)) and (why := _command_leak(c))), None)
+    return next((why for c in one.stateful if not (c.name == "set" and _harmless_set(c, two.script)) and (why := _command_leak(c))), None)
 
 
 def _links_hard(command: Command) -> bool:
@@ -170,29 +183,19 @@ def _changes_own_account(one: Script, user: str | None) -> bool:
     return False
 
 
-def _replaced_program(group: Sequence[Script], two: Script) -> str | None:
+def _replaced_program(group: Sequence[Leaves], two: Leaves) -> str | None:
     """A shell remembers where it found a program: one that it has called and that is replaced must not be called by the next RUN."""
-    brought_by = [_brings(one.text) for one in group]
-    if not any(brought for row in brought_by for _, brought in row):
+    if not any(one.brings_any for one in group):
         return None
-    used = {program for program, _ in _brings(two.text)}
+    used = {program for program, _ in two.brings}
     called: set[str | None] = set()
-    for program, brought in (entry for row in brought_by for entry in row):
-        called.add(program)
-        again = sorted(name for name in brought if name in called and name in used)
-        if again:
-            return f"the first replaces {again[0]}, and one shell would go on using the old one"
+    for one in group:
+        for program, brought in one.brings:
+            called.add(program)
+            again = sorted(name for name in brought if name in called and name in used)
+            if again:
+                return f"the first replaces {again[0]}, and one shell would go on using the old one"
     return None
-
-
-@lru_cache(maxsize=1024)
-def _brings(text: str) -> tuple[tuple[str | None, frozenset[str]], ...]:
-    """For each command of a script, its program and the programs that it may put into place."""
-    found = []
-    for command in parse_script(text).commands:
-        program = unwrapped(command).program
-        found.append((program, frozenset(_written(command) | (_brought(command) if program in _BRINGERS else set()))))
-    return tuple(found)
 
 
 _FILERS = frozenset({"cp", "mv", "ln", "install", "curl", "wget"})

@@ -102,6 +102,10 @@ def fetches_repository(text: str) -> bool:
 
 def fetches_index_for(group: Sequence[Script], part: Script) -> bool:
     """Whether the scripts above fetch a package index that nothing has installed from yet, and the next one is the first to."""
+    calls = (c for c in calls_of(part.text) if c is not None and c.ecosystem in SYSTEM and c.action in (Action.UPDATE, Action.INSTALL))
+    wanted = next(calls, None)
+    if wanted is None or wanted.action is not Action.INSTALL:
+        return False
     fetched: str | None = None
     for script in group:
         for call in calls_of(script.text):
@@ -109,8 +113,4 @@ def fetches_index_for(group: Sequence[Script], part: Script) -> bool:
                 fetched = call.ecosystem if call.action is Action.UPDATE else None if call.action is Action.INSTALL else fetched
         if fetches_repository(script.text):
             fetched = "apt"
-    if fetched is None:
-        return False
-    calls = (c for c in calls_of(part.text) if c is not None and c.ecosystem in SYSTEM and c.action in (Action.UPDATE, Action.INSTALL))
-    wanted = next(calls, None)
-    return wanted is not None and wanted.ecosystem == fetched and wanted.action is Action.INSTALL
+    return wanted.ecosystem == fetched
