@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS = 20
 MAX_CHANGES = 500
-"""Bounds of a run that does not settle: rounds over all passes, and changes of one pass in a round."""
+"""Bounds of a run that does not settle: rounds over all passes, and changes of one pass in a round, besides one for each node."""
 
 
 def run(source: str | Dockerfile, context: BuildContext | None, options: Options, passes: Sequence[Pass] = PASSES) -> Result:
@@ -99,8 +99,8 @@ class _Job:
         try:
             while self.step(rewriter):
                 made += 1
-                if made == MAX_CHANGES:
-                    self.stop(rewriter, f"stopped: it still has changes after {MAX_CHANGES}")
+                if made == MAX_CHANGES + len(self.original.nodes):
+                    self.stop(rewriter, f"stopped: it still has changes after {made}")
                     break
         except Exception as error:  # whatever a pass does, the file must not be lost
             self.stop(rewriter, f"stopped: it raised {type(error).__name__}: {error}")

@@ -66,6 +66,11 @@ def mounts(node: Instruction) -> tuple[Mount, ...]:
     return tuple(found)
 
 
+def stage_number(name: str) -> int | None:
+    """The number that a name of a stage is, None for any other name."""
+    return int(name) if name.isascii() and name.isdigit() and len(name) < 10 else None  # longer ones no file has stages for
+
+
 class Model(Struct, frozen=True, dict=True):
     """Facts about one Dockerfile in one build context (None when there is no context). Computed when first asked.
 
@@ -130,7 +135,8 @@ class Model(Struct, frozen=True, dict=True):
         index = self._by_name.get(name.lower())
         if index is not None:
             return self.stages[index]
-        return self.stages[int(name)] if name.isdigit() and int(name) < len(self.stages) else None
+        number = stage_number(name)
+        return self.stages[number] if number is not None and number < len(self.stages) else None
 
     def stage_of(self, position: int) -> Stage | None:
         """The stage that the node at an index belongs to, None before the first FROM."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.model import Model
+from optimizer.model import Model, stage_number
 from optimizer.syntax import parse
 
 
@@ -93,3 +93,9 @@ def test_image_comes_down_the_chain() -> None:
     assert images[0].family == "debian"
     assert images[1] is images[0] is images[2]
     assert model("FROM registry.example/nobody/knows:1\n").final.image is None
+
+
+@pytest.mark.parametrize(("name", "number"), [("0", 0), ("12", 12), ("²", None), ("٣", None), ("", None), ("-1", None), ("9" * 5000, None)])
+def test_only_plain_digits_are_a_number(name: str, number: int | None) -> None:
+    assert stage_number(name) == number
+    assert (model("FROM scratch\n").find_stage(name) is not None) == (number == 0)

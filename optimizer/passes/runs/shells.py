@@ -149,6 +149,8 @@ def mentions_variable(text: str, names: frozenset[str]) -> str | None:
 
 def starts_absolute(script: Script) -> bool:
     """Whether a script begins with ``cd /somewhere &&`` and never goes back, so that it does not matter where it starts."""
+    if not script.statements:
+        return False  # nothing but a comment
     statement = script.statements[0]
     command = statement.pipelines[0].commands[0]
     if not isinstance(command, Command) or command.name != "cd" or len(command.words) != 2 or command.redirects or command.assignments:

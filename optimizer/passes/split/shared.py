@@ -11,7 +11,7 @@ from optimizer.ecosystems import Action, Call, read_call
 from optimizer.knowledge.debian import build_only, package_of, plain_name, programs, runtime_packages
 from optimizer.knowledge.images import BaseImage
 from optimizer.knowledge.python_packages import PythonPackage
-from optimizer.model import Model, Stage
+from optimizer.model import Model, Stage, stage_number
 from optimizer.passes.text import indent_of, keyword_like, line_end_of, style_of
 from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
 
@@ -229,7 +229,7 @@ def with_certificates(packages: Iterable[str], before: BaseImage | None, runtime
 def renumbered(model: Model, stage: Stage) -> bool:
     """Whether an instruction names, by its number, this stage or one behind it: a new stage in front would shift them."""
     names = [name for p in model.file.positions for name in model.sources(model.file.instruction(p))]
-    return any(name.isdigit() and int(name) >= stage.index for name in names)
+    return any((number := stage_number(name)) is not None and number >= stage.index for name in names)
 
 
 def no_twin(stage: Stage, language: str) -> str:
