@@ -33,6 +33,9 @@ from optimizer.syntax import Dockerfile
 
 _GLIBC = {"stretch": 24, "buster": 28, "bullseye": 31, "bookworm": 36, "trixie": 41, "bionic": 27, "focal": 31, "jammy": 35, "noble": 39}
 """The minor version of glibc 2 in releases of Debian and Ubuntu (packages.debian.org/libc6, packages.ubuntu.com/libc6)."""
+_OF_BASE = frozenset({"libc6", "libssl3", "openssl"})
+_OF_CC = frozenset({"libgcc-s1", "libstdc++6", "libgomp1"})
+"""The libraries of the images base and cc of distroless, by package (README files of both in GoogleContainerTools/distroless)."""
 _START = 34  # programs linked with this glibc or a newer one start with a symbol that older ones lack: __libc_start_main@GLIBC_2.34
 _NETWORK = re.compile(r"net$|net/(http|smtp|rpc|mail|textproto)(/|$)|os/user$|crypto/(tls|x509)$|log/syslog$|expvar$")
 """Packages of Go's standard library that are, or import, those which link the C library where there is a C compiler."""
@@ -209,13 +212,15 @@ class _Repair:
                 raise Refused(f"{why}, which is {self.origin.libc} there, and {self.lacking}", self.stage.position)
             return None
         bare = self.image.variant == "distroless"
-        poor = bare and (bool(missing) or (cxx and self.image.family == "distroless-base"))
+        compiler = cxx or bool(set(libraries) & _OF_CC)
+        absent = [p for p in libraries if p not in _OF_BASE | _OF_CC]  # in a distroless image, and in what takes its place
+        poor = bare and (bool(absent) or (compiler and self.image.family == "distroless-base"))
         if not (self.foreign or self.older or poor):
             return self.with_packages(self.model.file, missing, why) if missing and self.image.package_manager == "apt" else None
         reason = self.lacking if self.foreign or self.older else f"{self.image.text} has no more than that"
-        small = distroless("cc" if cxx else "base", self.origin.release)
+        small = distroless("cc" if compiler else "base", self.origin.release)
         kept = (
-            self.image.family in ("scratch", "distroless-static", "distroless-base", "distroless-cc") and not missing and small is not None
+            self.image.family in ("scratch", "distroless-static", "distroless-base", "distroless-cc") and not absent and small is not None
         )
         reference = f"{small}{self.tag()}" if kept else self.slim()
         image = lookup(reference) if reference is not None else None
