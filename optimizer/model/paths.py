@@ -108,6 +108,9 @@ def _from_stage(model: Model, name: str, sources: list[str], target: str, as_fol
     found = []
     for source in sources:
         path = posixpath.normpath("/" + source.lstrip("/"))
+        if other is not None and _GLOB.search(source) and not as_folder and posixpath.splitext(target)[1]:
+            found.append(Placement(path, target, False, other.index))  # one file matches, or BuildKit stops
+            continue
         if other is None or _GLOB.search(source):
             found.append(Placement(None, target, None, foreign=other is None))
             continue
