@@ -28,9 +28,9 @@ class RepairStages(Pass):
 
         A compiled program that is linked with a C library which its image has not is compiled without it, where no source
         needs it: with ``CGO_ENABLED=0`` for Go, ``-static`` for C. Otherwise the stage moves to the distroless or slim
-        image of the distribution that it is compiled on. Libraries that it is linked with, and the certificates that a
-        client of TLS checks others by, come along, and so do files of the project that it reads by name, such as templates.
-        A Java program gets the runtime of the version that it is compiled for,
+        image of the distribution that it is compiled on, as does one in Rust. Libraries that it is linked with, the certificates
+        that a client of TLS checks others by, and time zones that it looks up by name come along, and so do files of the project
+        that it reads by name, such as templates. A Java program gets the runtime of the version that it is compiled for,
         and the jars that its class path names.
 
     Why

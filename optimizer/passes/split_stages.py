@@ -147,7 +147,9 @@ class SplitStages(Pass):
         well, or the server of its own that Next.js makes. Go: copies the program onto a distroless image, static where no
         source needs C. C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same
         Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
-        Rust: copies the program onto a distroless or slim image. .NET: publishes what ``dotnet run`` would compile, and copies
+        Rust: copies the programs onto a distroless or slim image. Where Java or Rust are packages of the distribution, the package
+        of Java's runtime, or the C library, runs what they compile.
+        .NET: publishes what ``dotnet run`` would compile, and copies
         it onto the runtime of the same version, ASP.NET's where the project asks for it. Ruby: installs gems and builds assets
         in a build stage, and runs on the slim image of the same Ruby or on Debian's own, in production without the gems of
         development. PHP: copies packages and compiled extensions onto the same image, without Composer, headers and what
