@@ -182,13 +182,13 @@ class _Cmake:
                 if word in _INSTALL_KEYWORDS:
                     break
                 names.append(word)
-            kinds = {w: rest[i + 2] for i, w in enumerate(rest[:-2]) if w in ("RUNTIME", "LIBRARY") and rest[i + 1] == "DESTINATION"}
+            kinds = {rest[i]: rest[i + 2] for i, w in enumerate(rest[1:-1]) if w == "DESTINATION" and rest[i] in _INSTALL_KEYWORDS}
             plain = places[0] if places and not kinds else None
             for name in names:
                 if name in self.shared:
                     self.place(name, (kinds.get("LIBRARY") or plain or "lib") + "/")
                 elif name not in self.own_libraries:
-                    self.place(name, (kinds.get("RUNTIME") or plain or (places[0] if places else "bin")) + "/")
+                    self.place(name, (kinds.get("RUNTIME") or plain or "bin") + "/")
         elif kind in ("FILES", "PROGRAMS") and places:
             files = rest[: rest.index("DESTINATION")] if "DESTINATION" in rest else []
             for name in files:

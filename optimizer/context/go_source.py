@@ -123,6 +123,8 @@ class GoFile:
         text = GoText(body, self.strings)
         declared = re.findall(rf"^[ \t]+(?:var[ \t]+)?{name}(?:[ \t]+string)?[ \t]*:?=[ \t]*([^\n]+)$", body, re.MULTILINE)
         count = text.assignments(name) + text.shadows(name)
+        if any(value.count("(") != value.count(")") or value.endswith(("+", ",", "{")) for value in declared):
+            return HOLE  # it goes on in the next line
         if count == 1 and (temporary := re.search(rf"^[ \t]+{name}(?:, \w+)? := {_TEMPORARY}", body, re.MULTILINE)):
             return TEMPORARY if not temporary[1] or not self.strings[int(temporary[1])] else HOLE
         if len(declared) == 1 == count:
@@ -131,7 +133,7 @@ class GoFile:
         if len(declared) == 2 == count and emptied and not self.strings[int(emptied[1])] and declared[1] == emptied[2]:
             read = _READS.match(declared[0])
             given = self._variable(declared[0][read.end() : -1], at, depth) if read and declared[0].endswith(")") else HOLE
-            return given or self.value(declared[1], at, depth + 1)
+            return given or self.value(declared[1], at, depth + 1) or HOLE
         calls = self._calls_around(name, at) if count == 0 and at is not None else None
         found = {self.module[c.source].value(c.arguments[index], c.at, depth + 1) for c, index in calls or ()}
         return found.pop() if len(found) == 1 else HOLE
@@ -199,7 +201,7 @@ class GoFile:
         key = text(read[2].strip())
         value = self.environment.get(key, "") if HOLE not in key else None
         fallback = read["other"] or read["first"] or read["set"] or ""
-        return HOLE if value is None else value or text(fallback.strip())
+        return HOLE if value is None else value or text(fallback.strip()) or HOLE
 
 
 def _unquote(text: str) -> str:

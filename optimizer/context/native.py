@@ -251,7 +251,8 @@ class _Sources:
         if text != HOLE or not expression.isidentifier():
             return text
         code, strings = self.codes[path]
-        body = code[code.rfind("\n}", 0, at) + 1 : at]
+        end = code.find("\n}", at)
+        body = code[code.rfind("\n}", 0, at) + 1 : end if end > 0 else len(code)]
         filled = re.search(rf"\b{expression}\s*=\s*getenv\s*\(\s*\"(\d+)\"\s*\)\s*;", body)
         empty = rf"\(\s*(?:!\s*{expression}|{expression}\s*==\s*(?:NULL|nullptr|0))(?:\s*\|\|\s*!\s*\*\s*{expression})?\s*\)"
         other = re.search(rf"\bif\s*{empty}\s*\{{?\s*{expression}\s*=\s*([^;]+);", body)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from optimizer.context.golang import GoModule
+from optimizer.knowledge.tags import version_number
 from optimizer.model import Model, Stage, mounts
 from optimizer.model.go_builds import GoBuild
 from optimizer.passes.split.go_project import GoProject
@@ -18,6 +19,8 @@ _BUILD_VARIABLE = re.compile(r"CGO_\w+|GO[A-Z0-9]*|GO(LANG)?_VERSION|CC|CXX|PKG_
 _PROGRAM_VARIABLES = frozenset({"GODEBUG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOTRACEBACK"})
 _COMPILES = (("build",), ("install",), ("test",), ("vet",), ("generate",), ("run",))
 _READS_NO_ENVIRONMENT = (("build",), ("install",), ("mod",), ("vet",), ("get",), ("version",), ("env",))
+_KEEPS = (1, 10)
+"""The version of Go since which compiled packages are kept by their content (release notes of Go 1.10, "Build")."""
 
 
 def build_variable(name: str) -> bool:
@@ -55,13 +58,14 @@ def edited_builds(
     found: dict[int, list[Node]] = {}
     # Programs that look at their own symbols, such as debuggers, keep them.
     symbols = any(name.startswith("debug/") and name != "debug/buildinfo" for module in modules for name in module.imports)
+    keeps = stage.image is not None and stage.image.family == "golang" and version_number(stage.image.version) >= _KEEPS
     given = tuple(builds)
     for position in stage.positions:
         node = model.file.instruction(position)
         here = [b for b in given if b.position == position]
         if not here and not _compiles(node):
             continue
-        edits = [edit for build in here if build.command is not None for edit in _command_edits(node, build, static, symbols)]
+        edits = [edit for build in here if build.command is not None for edit in _command_edits(node, build, static, symbols, keeps)]
         before: list[Node] = []
         if static and any(b.command is None and b.cgo is None for b in here):
             before = [Instruction(f"{keyword_like(node, 'ENV')} CGO_ENABLED=0{line_end_of(model.file, node)}", node.escape)]
@@ -89,7 +93,7 @@ def linked_statically(build: GoBuild) -> bool:
     return re.search(r"-static\b", flags) is not None or {"netgo", "osusergo"} <= tags
 
 
-def _command_edits(node: Instruction, build: GoBuild, static: bool, symbols: bool) -> list[tuple[int, int, str]]:
+def _command_edits(node: Instruction, build: GoBuild, static: bool, symbols: bool, keeps: bool) -> list[tuple[int, int, str]]:
     command, script = build.command, node.shell_text
     assert command is not None
     assert script is not None
@@ -98,7 +102,7 @@ def _command_edits(node: Instruction, build: GoBuild, static: bool, symbols: boo
         at = script.source(command.start)
         edits.append((at, at, "CGO_ENABLED=0 "))
     words = command.words
-    edits += _rebuilding(script, words, node.text)
+    edits += _rebuilding(script, words, node.text) if keeps else []
     if symbols or _debugs(build):
         return edits
     verb = next(i for i, w in enumerate(words) if w.value in ("build", "install") and (words[i - 1].value or "").endswith("go"))
@@ -117,7 +121,7 @@ def _command_edits(node: Instruction, build: GoBuild, static: bool, symbols: boo
 def _rebuilding(script: JoinedText, words: Sequence[Word], text: str) -> list[tuple[int, int, str]]:
     """What takes ``-a``, and the suffix that went with it, off a build, which with them compiles every package each time.
 
-    Since Go 1.10 what is compiled is kept by its content (release notes, "Build"), so neither changes what is made.
+    Since Go 1.10 what is compiled is kept by its content, so neither changes what is made.
     """
     found = []
     forced = any(word.text == "-a" for word in words)
