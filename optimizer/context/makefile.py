@@ -383,7 +383,9 @@ def _walk(
     if not explicit and not recipe:
         source = _implicit_source(context, folder, target)
         if source is None:
-            return depth > 0 and (UNKNOWN in target or context.exists(posixpath.join(folder, target)) or target.endswith((".d", ".h")))
+            elsewhere = target.startswith("../") and target.endswith((".a", ".o", ".so"))  # made in another folder of the project
+            known = UNKNOWN in target or context.exists(posixpath.join(folder, target)) or target.endswith((".d", ".h"))
+            return depth > 0 and (known or elsewhere)
         needs = [source]
     for need in needs:
         if depth < _DEPTH and not _walk(context, makefile, variables, need, lines, seen, depth + 1):

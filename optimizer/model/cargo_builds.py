@@ -15,7 +15,7 @@ from optimizer.context.folder import BuildContext
 from optimizer.ecosystems import Call, read_call, unwrapped
 from optimizer.ecosystems.cargo import arguments_of
 from optimizer.model.model import Model, Stage
-from optimizer.model.paths import context_path
+from optimizer.model.paths import build_folder, context_path
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
 
@@ -90,7 +90,9 @@ def _made(model: Model, stage: Stage, position: int, call: Call) -> tuple[str, .
     if found is None or folder is None or not call.complete or call.options & _OTHERS or model.context is None:
         return None
     place = next(iter(found.values("--path", "--manifest-path")), ".").removesuffix("Cargo.toml") or "."
-    inside = context_path(model, stage, posixpath.normpath(posixpath.join(folder, place)), position)
+    project = posixpath.normpath(posixpath.join(folder, place))
+    whole_folder = context_path(model, stage, project, position)
+    inside = whole_folder if whole_folder is not None else build_folder(model, stage, project, ("Cargo.toml",), position)
     whole = bool(call.options & {"--workspace", "--all"})
     names = _binaries(model.context, inside, found.values("-p", "--package"), whole=whole) if inside is not None else []
     names = [n for n in names if not found.values("--bin") or n in found.values("--bin")]

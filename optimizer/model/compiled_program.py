@@ -15,7 +15,8 @@ from optimizer.ecosystems import Action, read_call
 from optimizer.model.cargo_builds import CargoBuilds, cargo_builds
 from optimizer.model.go_builds import GoBuild, go_builds
 from optimizer.model.model import Model, Stage
-from optimizer.model.native_build import NativeBuild, native_build
+from optimizer.model.native_build import native_build
+from optimizer.model.native_made import NativeBuild
 from optimizer.model.paths import context_path, image_path, origin_of
 
 _HINTS = ("go build", "go install", '"go"', "make", "gcc", "g++", "c++", "cc ", "clang", "ninja", "meson", "configure", "cargo")

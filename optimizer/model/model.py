@@ -193,7 +193,8 @@ class Model(Struct, frozen=True, dict=True):
                 workdir = "/" if scratch else (image.workdir if image is not None else None)
                 shell = tuple(image.shell_words) if image is not None and image.shell_words else State().shell
                 env: dict[str, str | None] = {"PATH": DEFAULT_PATH} if scratch else {}
-                state = State(env=env, user=user, workdir=workdir, shell=shell, closed=scratch)
+                inherited = image.env if image is not None else {}
+                state = State(env=env, user=user, workdir=workdir, shell=shell, closed=scratch, inherited=inherited)
             for position in stage.positions:
                 states[position] = state
                 node = self.file.instruction(position)

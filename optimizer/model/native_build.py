@@ -11,11 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from msgspec import Struct
-
 from optimizer.context.automake import automake_project
 from optimizer.context.cmake import cmake_project
-from optimizer.context.make_command import make_command
+from optimizer.context.make_command import make_command, unrolled
 from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
 from optimizer.context.meson import meson_project
 from optimizer.context.native_commands import SOURCES, Compiled, defined_macros, is_compiler, read_compiler, read_install
@@ -24,13 +22,14 @@ from optimizer.context.project_commands import read_cmake, read_meson
 from optimizer.context.scripts import script_text
 from optimizer.ecosystems import SYSTEM, read_call, unwrapped
 from optimizer.model.model import Model, Stage
+from optimizer.model.native_made import Made, NativeBuild
 from optimizer.model.paths import build_folder, context_path, is_folder
 from optimizer.model.state import State
 from optimizer.syntax.shell import Script, Word, parse_script
 
 _HARMLESS = frozenset({
     "echo", "printf", "true", ":", "set", "test", "[", "ls", "pwd", "cat", "which", "command", "ldd", "file", "nproc", "mkdir", "chmod",
-    "chown", "strip", "touch", "useradd", "groupadd", "adduser", "addgroup", "usermod", "ldconfig", "export", "ar", "ranlib", "exit",
+    "chown", "strip", "touch", "useradd", "groupadd", "adduser", "addgroup", "usermod", "ldconfig", "export", "ranlib", "exit",
     "id", "env", "date", "uname", "rm", "rmdir", "find", "size", "objdump", "nm", "readelf", "sync", "sleep", "unset", "umask", "type",
     "update-ca-certificates", "shift", "git", "hash", "autoreconf", "aclocal", "autoconf", "autoheader", "automake", "libtoolize",
     "ctest", "valgrind", "clang-format", "cppcheck", "sh",
@@ -38,60 +37,6 @@ _HARMLESS = frozenset({
 _FETCHES = frozenset({"curl", "wget", "tar", "unzip", "git", "svn", "hg"})
 _BUILD_FILES = ("CMakeLists.txt", "meson.build", "Makefile.am")
 _DEPTH = 6
-
-
-class Made(Struct, frozen=True):
-    """A file that the build makes. compiled: how it was compiled, None for one that is only placed."""
-
-    path: str
-    libraries: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    cxx: bool = False
-    static: bool = False
-    statics: bool = False
-    shared: bool = False
-
-
-class NativeBuild(Struct, frozen=True):
-    """What a stage builds.
-
-    Args:
-        first, last: Indices of the first and last RUN that compile or install.
-        made: Files that are compiled, by absolute path.
-        installed: Where files and folders were placed, by absolute path; the value is the path of the image they come from,
-            itself among `made` or copied from the context.
-        links: Symbolic links that were made: path and text.
-        private: Placed files that only their owner and group may use.
-        folders: Folders that were made.
-        macros: The macros that compilers are given as one literal, by name.
-        unknown: What could not be followed: index of the RUN, and why.
-    """
-
-    first: int
-    last: int
-    made: Mapping[str, Made]
-    installed: Mapping[str, str]
-    links: Mapping[str, str]
-    private: tuple[str, ...]
-    folders: tuple[str, ...]
-    macros: Mapping[str, str]
-    unknown: tuple[tuple[int, str], ...]
-
-    def program(self, path: str) -> Made | None:
-        """What is compiled and lies at a path, be it placed there or linked to."""
-        for _ in range(_DEPTH):
-            if path in self.links:
-                path = posixpath.normpath(posixpath.join(posixpath.dirname(path), self.links[path]))
-            elif path in self.installed and path not in self.made:
-                path = self.installed[path]
-            else:
-                break
-        return self.made.get(path)
-
-    @property
-    def programs(self) -> tuple[str, ...]:
-        """The paths at which compiled programs lie."""
-        return tuple(p for p in (*self.made, *self.installed, *self.links) if (found := self.program(p)) is not None and not found.shared)
 
 
 def native_build(model: Model, stage: Stage) -> NativeBuild | None:
@@ -181,6 +126,8 @@ class _Reader:
             self.variables.update(dict(w.split("=", 1) for w in words[1:] if w is not None and "=" in w))
         elif is_compiler(name):
             self.compile(words, texts, cwd)
+        elif name in ("ar", "gcc-ar", "llvm-ar"):
+            self.archive(words, cwd)
         elif name in ("make", "gmake", "ninja"):
             self.make(words, cwd, variables, depth)
         elif name == "cmake":
@@ -256,6 +203,15 @@ class _Reader:
             return
         self.made[target] = self.linked(target, found, inputs)
 
+    def archive(self, words: Sequence[str | None], cwd: str | None) -> None:
+        """A static library, with the sources of its objects."""
+        target, *objects = [self.path(word, cwd) for word in words[2:]] or [None]
+        if target is None or None in objects:
+            self.note("what `ar` puts together is computed")
+            return
+        inputs = tuple(path for one in objects if one is not None for path in self.globbed(one, cwd))
+        self.made[target] = self.linked(target, Compiled(target, shared=True), inputs)
+
     def define(self, name: str, text: str | None) -> None:
         """A macro on a command line; one with two values is not known."""
         self.macros[name] = text if self.macros.get(name, text) == text else None
@@ -306,7 +262,7 @@ class _Reader:
             return
         for reason in makefile.unknown:
             self.note(reason)
-        for line in commands:
+        for line in (each for command in commands for each in unrolled(command)):
             script = parse_script(line.replace(UNKNOWN, "$(unknown)"))
             if script.understood:
                 self.script(script, folder, depth + 1)

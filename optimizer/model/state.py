@@ -43,6 +43,7 @@ class State(Struct, frozen=True):
         shell: The words of SHELL.
         closed: Whether ``env`` holds every variable there is (so that one that is missing is empty), as it does
             in a stage made from scratch; a base image brings variables that nobody listed.
+        inherited: Variables that the base image is known to bring, for the paths that are written with them.
     """
 
     env: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
@@ -51,6 +52,7 @@ class State(Struct, frozen=True):
     workdir: str | None = None
     shell: tuple[str, ...] = DEFAULT_SHELL
     closed: bool = False
+    inherited: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def lookup(self, name: str) -> str | None:
         """The value of a variable, None when unknown: of ARG and ENV the one that came last, as in BuildKit's dispatch."""
@@ -76,6 +78,9 @@ class State(Struct, frozen=True):
     def path(self, word: str, escape: str = "\\") -> str | None:
         """An absolute path out of a word that may be relative to the working directory, None when unknown."""
         expanded = self.expand(word, escape)
+        if expanded is None and any(name in self.inherited for name in _variables(word, escape)):
+            known = {name: value for name, value in self.inherited.items() if name not in self.env and name not in self.args}
+            expanded = replace(self, env={**known, **self.env}).expand(word, escape)
         if expanded is None:
             return None
         if expanded.startswith("/"):

@@ -113,9 +113,10 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
             return (split_java, java_runtime)
         case "rust":
+            from optimizer.passes.split.compiled_runtime import compiled_runtime
             from optimizer.passes.split.rust import split_rust
 
-            return (split_rust,)
+            return (compiled_runtime, split_rust)
         case "ruby":
             from optimizer.passes.split.ruby import split_ruby
 

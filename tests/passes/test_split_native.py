@@ -10,7 +10,8 @@ import pytest
 from optimizer.context.folder import BuildContext
 from optimizer.knowledge.native_libraries import brings, development_packages, in_every_image, libraries_of, newest_gcc, of_system
 from optimizer.model import Model
-from optimizer.model.native_build import NativeBuild, native_build
+from optimizer.model.native_build import native_build
+from optimizer.model.native_made import NativeBuild
 from optimizer.passes.base import Change
 from optimizer.passes.split.native import split_native
 from optimizer.passes.split.shared import Refused

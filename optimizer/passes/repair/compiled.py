@@ -17,7 +17,7 @@ from optimizer.knowledge.twins import distroless, runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of, compiled_program
 from optimizer.model.go_builds import GoBuild
-from optimizer.model.native_build import Made
+from optimizer.model.native_made import Made
 from optimizer.model.paths import origin_of
 from optimizer.model.start import start_of
 from optimizer.passes.base import Change, Refusal

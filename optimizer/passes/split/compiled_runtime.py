@@ -7,11 +7,11 @@ import re
 
 from optimizer.context.native import native_sources
 from optimizer.context.native_commands import is_compiler
-from optimizer.context.source_text import JVM_SOURCES, source_evidence
+from optimizer.context.source_text import JVM_SOURCES, RUST_SOURCES, source_evidence
 from optimizer.knowledge.debian import build_only, package_of, plain_name
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.native_libraries import in_every_image, newest_gcc
-from optimizer.knowledge.twins import runtime_twins
+from optimizer.knowledge.twins import distroless, runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of, compiled_program
 from optimizer.model.launch import SHELLS
@@ -19,6 +19,7 @@ from optimizer.model.paths import origin_of
 from optimizer.model.start import start_of
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import is_root
+from optimizer.passes.split.crates import TLS_CRATES, crate_libraries, locked_crates
 from optimizer.passes.split.go_base import GoBase
 from optimizer.passes.split.go_compile import edited_builds
 from optimizer.passes.split.go_project import GoProject
@@ -35,7 +36,7 @@ _COPIES = "the stage copies what another one compiled, and compiles nothing"
 
 
 def compiled_runtime(model: Model, stage: Stage) -> Change | None:
-    """Put the final stage of a multi-stage build, which runs a program in Go, C or C++, on a small image.
+    """Put the final stage of a multi-stage build, which runs a program in Go, C, C++ or Rust, on a small image.
 
     Returns:
         The change, None when the stage does more than to copy what another one compiled.
@@ -56,6 +57,8 @@ def compiled_runtime(model: Model, stage: Stage) -> Change | None:
     how = starting(model, stage, [program.path for program in programs])
     if all(program.language == "go" for program in programs):
         return _go(model, stage, programs, how)
+    if all(program.language == "rust" for program in programs):
+        return _rust(model, stage, programs, how)
     return _native(model, stage, programs, how)
 
 
@@ -122,6 +125,33 @@ def _go(model: Model, stage: Stage, programs: list[CompiledProgram], start: Star
         file = file.replaced(position, position + 1, edited[position])
     touched = tuple(sorted({stage.position, *edited}))
     return Change(f"run on {base.reference}", file, touched, (_COPIES, *base.why))
+
+
+def _rust(model: Model, stage: Stage, programs: list[CompiledProgram], start: Starting) -> Change:
+    builder, context = programs[0].stage, model.context
+    origin = builder.image
+    if origin is None or context is None or start.relocated:
+        raise Refused("the program is found through a folder of PATH that only the image of Rust has", stage.position)
+    source = source_evidence(context, RUST_SOURCES)
+    unknown = source.unknown_about("program")
+    if unknown:
+        raise Refused(f"which programs it starts is not known: {unknown[0]}", stage.position)
+    steps = any(model.file.instruction(p).keyword == "RUN" for p in stage.positions)
+    others = {posixpath.basename(name) for name in (*source.programs, *start.programs)}
+    libraries = crate_libraries(model, builder, origin, stage.position)
+    bare = distroless("cc", origin.release) if origin.distribution == "debian" else None
+    system = builder.reference if origin.family in ("debian", "ubuntu") else None
+    system = next((twin for twin in runtime_twins(origin) if re.search(r"(^|/)debian:", twin)), system)
+    reference = system if libraries or others or steps or start.shell or bare is None else bare
+    image = lookup(reference) if reference is not None else None
+    if reference is None or image is None:
+        raise Refused(f"the release of {builder.reference} is not known; a tag that names it tells", stage.position)
+    packages = (*libraries, *packages_for(others - set(SHELLS), image, libraries, stage.position))
+    if locked_crates(context, stage.position) & TLS_CRATES and image.ca_certificates is not True and image.package_manager == "apt":
+        packages = (*packages, "ca-certificates")
+    _check_user(model, stage, image, reference)
+    file = _on(model, stage, reference, packages, {**start.replaced} if not image.shell else {})
+    return Change(f"run on {reference}", file, (stage.position,), (_COPIES, "the program needs the C library and the compiler's own"))
 
 
 def _native(model: Model, stage: Stage, programs: list[CompiledProgram], start: Starting) -> Change:

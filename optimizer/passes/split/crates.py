@@ -34,6 +34,9 @@ _DYNAMIC = {
     "lzma-sys": "liblzma-dev",
 }
 
+# Crates that open TLS connections, for which the certificates of the system are looked at.
+TLS_CRATES = frozenset({"openssl", "native-tls", "rustls-native-certs", "rustls-platform-verifier", "curl"})
+
 
 def locked_crates(context: BuildContext, position: int) -> frozenset[str]:
     """The names of all crates of the project's lock file; those of its manifest where that needs no other crate.

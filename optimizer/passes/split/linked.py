@@ -13,7 +13,7 @@ from optimizer.context.golang import GoModule
 from optimizer.knowledge.go_modules import GoNeeds
 from optimizer.knowledge.images import BaseImage
 from optimizer.knowledge.native_libraries import brings, compiler_library, development_packages, libraries_of, of_system
-from optimizer.model.native_build import Made, NativeBuild
+from optimizer.model.native_made import Made, NativeBuild
 from optimizer.passes.split.shared import Refused
 
 _DIRECTIVE = re.compile(r"#cgo[^\n]*?(LDFLAGS|pkg-config):([^\n]*)")

@@ -17,7 +17,8 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.compiled_program import commands_of, native_settings
 from optimizer.model.copies import stage_copies
-from optimizer.model.native_build import NativeBuild, native_build
+from optimizer.model.native_build import native_build
+from optimizer.model.native_made import NativeBuild
 from optimizer.model.paths import context_path
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import (
@@ -129,7 +130,8 @@ class _Splitter:
         self.source = self.source_folder()
 
     def placed_programs(self) -> list[str]:
-        return [p for p in (*self.build.installed, *self.build.links) if self.build.program(p) is not None]
+        placed = (p for p in (*self.build.installed, *self.build.links) if not p.endswith(".a"))
+        return [p for p in placed if self.build.program(p) is not None]
 
     def source_folder(self) -> str:
         """The folder of the image that the sources are copied to."""

@@ -32,7 +32,7 @@ from optimizer.passes.split.compiled import (
     outermost,
     starting,
 )
-from optimizer.passes.split.crates import crate_libraries, locked_crates
+from optimizer.passes.split.crates import TLS_CRATES, crate_libraries, locked_crates
 from optimizer.passes.split.project_data import in_folders, made_folders, present_data, strange_command
 from optimizer.passes.split.shared import Refused, apt_install, packages_for, sort_packages, stage_name
 from optimizer.passes.text import quote_names
@@ -40,8 +40,6 @@ from optimizer.passes.text import quote_names
 _BUILD_VARIABLE = re.compile(
     r"(CARGO_\w+|RUSTFLAGS|RUSTUP_\w+|RUST_VERSION|RUSTC\w*|CC|CXX|PKG_CONFIG\w*|OPENSSL_\w+|SQLX_OFFLINE|PATH|DEBIAN_FRONTEND)$"
 )
-# Crates that open TLS connections, for which the certificates of the system are looked at.
-_TLS = frozenset({"openssl", "native-tls", "rustls-native-certs", "rustls-platform-verifier", "curl"})
 # What a build script of a crate runs; nothing of it is started by the program unless its source says so.
 _BUILDING = frozenset({"protobuf-compiler", "libclang-dev", "clang", "git", "curl", "wget", "lld", "mold", "musl-tools", "pkg-config"})
 _KNOWN = frozenset({
@@ -169,7 +167,7 @@ class _Splitter:
             raise Refused(f"the release of {self.stage.reference} is not known; a tag that names it tells", self.stage.position)
         wanted = [*kept, *libraries]
         wanted += packages_for(programs - {"sh", "bash"}, found, wanted, self.position)
-        if crates & _TLS and "ca-certificates" not in wanted:
+        if crates & TLS_CRATES and "ca-certificates" not in wanted:
             wanted.append("ca-certificates")
         if libraries:
             self.evidence.append(f"its crates link {quote_names(libraries)}")
