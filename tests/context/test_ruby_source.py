@@ -82,3 +82,8 @@ def test_settings_of_a_server_and_what_is_root_s(make_context: MakeContext) -> N
 def test_variables_of_the_image_count(make_context: MakeContext) -> None:
     found = read(make_context, 'File.write(ENV.fetch("OUT", "a"), "x")', OUT="/data/b")
     assert [place.path for place in found.written] == ["/data/b"]
+
+
+def test_a_quote_that_is_not_closed_is_no_trap(make_context: MakeContext) -> None:
+    found = read(make_context, 'x = " ' + "#{a} " * 200 + "\nFile.write('a', 1)")
+    assert [place.path for place in found.written] == ["a"]

@@ -36,6 +36,8 @@ def repeated_steps(model: Model, stage: Stage, publish: Publish) -> tuple[Instru
             inside = target is not None and (is_below(target, root) or is_below(target, publish.place) or is_below(root, target))
             if not inside and position not in own:
                 raise Refused("what is copied from elsewhere may belong to either stage", position)
+        elif node.keyword == "SHELL" and (node.json or ("",))[0] not in ("/bin/sh", "/bin/bash", "sh", "bash"):
+            raise Refused("it changes the shell to one that the runtime's image may not have", position)
         elif node.keyword == "RUN":
             found += _of_run(model, position, node, root, publish)
     return tuple(found)
