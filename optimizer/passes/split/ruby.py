@@ -8,7 +8,7 @@ from optimizer.context.bundler_project import bundler_project
 from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.twins import runtime_twins
-from optimizer.model import Model, Stage
+from optimizer.model import Model, Stage, mounts
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import stage_copies
 from optimizer.model.runtime import Runtime
@@ -132,7 +132,8 @@ def _change(
     if without:
         edited[plan.bundled] = [*without, model.file.instruction(plan.bundled)]
     at = plan.installs[-1]
-    edited[at] = [*edited.get(at, [model.file.instruction(at)]), line(model, stage, "RUN", f"rm -rf {plan.cache}")]
+    if not _mounted(model, plan):
+        edited[at] = [*edited.get(at, [model.file.instruction(at)]), line(model, stage, "RUN", f"rm -rf {plan.cache}")]
     production = environment_of({n: v for n, v in model.behind(stage).env.items() if v is not None}) == "production"
     if plan.modules and production and not {"node", "nodejs"} & set(system.kept):
         modules = line(model, stage, "RUN", f"rm -rf {posixpath.join(plan.folder, 'node_modules')}")
@@ -153,6 +154,15 @@ def _change(
         evidence.append(f"the program needs {quote_names(system.kept)} when it runs")
     touched = (stage.position, *plan.installs, *plan.system.positions)
     return Change(f"install gems in a build stage and run on {reference}", file, tuple(sorted(set(touched))), tuple(evidence))
+
+
+def _mounted(model: Model, plan: Plan) -> bool:
+    """Whether the archives of gems lie in a mount; refused where the gems themselves do."""
+    targets = [m.target for p in plan.installs for m in mounts(model.file.instruction(p)) if m.target is not None]
+    near = [t for t in targets if any(is_below(t, folder) or is_below(folder, t) for folder in plan.gems)]
+    if any(not target.rstrip("/").endswith("/cache") for target in near):
+        raise Refused("gems are installed into a mount, which is no part of the image", plan.installs[-1])
+    return bool(near)
 
 
 def _manifests(model: Model, stage: Stage, plan: Plan, name: str) -> list[Instruction]:
