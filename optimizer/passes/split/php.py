@@ -164,7 +164,7 @@ def _system_packages(model: Model, stage: Stage, image: BaseImage, plan: Plan, s
     if "composer" in started:
         raise Refused("Composer runs when the container starts", where)
     programs = {posixpath.basename(p) for p in started} - own - _OWN
-    installed = plan.system.packages
+    installed = [p for p in plan.system.written if p not in plan.system.removed or p.endswith("-dev")]
     tools = [p for p in installed if p in _TOOLS and not _brings(p, programs)]
     rest = [p for p in installed if p not in tools]
     libraries: list[str] = []
@@ -197,7 +197,7 @@ def _change(model: Model, stage: Stage, plan: Plan, system: SystemPackages) -> C
     middle += [plan.repeated[position] for position in sorted(plan.repeated)]
     middle += [copy_line(model, stage, name, path, path) for path in folders]
     if plan.whole:
-        middle.append(project_copy(model, stage, plan.folder, plan.last, name))
+        middle.append(project_copy(model, stage, plan.folder, plan.last, name, plan.owner))
     else:
         middle += [copy_line(model, stage, name, path, path) for path in plan.vendor]
     split = Split(name, reference, plan.last, tuple(middle), build_variable=_builds_with, workdir=True)

@@ -10,7 +10,7 @@ from optimizer.ecosystems import Action, Call
 from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.passes.split.compiled import is_below
-from optimizer.passes.split.project_folder import brought_again, changes_outside
+from optimizer.passes.split.project_folder import brought_again, changes_outside, new_owner
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, remaining, steps_of
 from optimizer.syntax import Instruction
@@ -40,6 +40,7 @@ class Plan:
         last: Index of the last RUN that installs, compiles or builds.
         compiles: Whether extensions are compiled.
         whole: Whether the project's folder comes out of the build stage as a whole.
+        owner: To whom the last step gives it.
         scripts: Whether something of the project runs in the build.
         system: The system packages that are installed up to there.
         repeated: What both stages have to do, by position.
@@ -51,6 +52,7 @@ class Plan:
     last: int = -1
     compiles: bool = False
     whole: bool = False
+    owner: str | None = None
     scripts: bool = False
     system: SystemSteps = field(default_factory=lambda: SystemSteps(dividable=True))
     repeated: dict[int, Instruction] = field(default_factory=dict)
@@ -91,6 +93,8 @@ def sort_instructions(model: Model, stage: Stage, folder: str) -> Plan:
     for position, found in steps.items():
         _sort_run(model, plan, position, runs[position], found)
     _take_copies(model, stage, plan)
+    if plan.owner is not None and not plan.whole:
+        raise Refused("it gives files of the project away, and a copy between stages takes that back", plan.last)
     return plan
 
 
@@ -145,6 +149,7 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
     if _INSTALLER.search(node.value):
         return
     repeated: list[Step] = []
+    plan.owner = new_owner(model, plan.folder, position, steps) if position == plan.last else plan.owner
     for step in steps:
         call = step.call
         if call is not None and call.ecosystem == "apt":
@@ -157,6 +162,8 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
         elif step.program in _SERVERS or step.program in _ACCOUNTS:
             repeated.append(step)
         elif step.program in FILE_COMMANDS or step.program in ("cd", "set"):
+            if plan.owner is not None and step.program == "chown" and position == plan.last:
+                continue
             if not _places_composer(step) and changes_outside(model, plan.folder, position, step):
                 repeated.append(step)
         else:

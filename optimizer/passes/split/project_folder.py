@@ -28,20 +28,30 @@ def brought_again(model: Model, copy: CopyFacts, later: list[CopyFacts], manifes
     )
 
 
-def project_copy(model: Model, stage: Stage, folder: str, last: int, name: str) -> Instruction:
-    """The copy of the project's folder out of the build stage, with the owner that all of it has.
+def project_copy(model: Model, stage: Stage, folder: str, last: int, name: str, owner: str | None = None) -> Instruction:
+    """The copy of the project's folder out of the build stage, with the owner that all of it has. owner: one that a step gives it.
 
     Raises:
         Refused: Its files have several owners.
     """
     early = [c for c in stage_copies(model, stage) if c.position < last and c.destination is not None and is_below(c.destination, folder)]
     owners = {c.node.flag("chown") for c in early}
-    if len(owners) > 1:
+    if len(owners) > 1 and owner is None:
         raise Refused("files of the project have several owners, and a copy between stages has one", last)
-    owner = owners.pop() if owners else None
+    owner = owner or (owners.pop() if owners else None)
     copied = copy_line(model, stage, name, folder, folder)
     at = copied.text.index("--from=")
     return copied.edited((at, at, f"--chown={owner} ")) if owner else copied
+
+
+def new_owner(model: Model, folder: str, position: int, steps: tuple[Step, ...]) -> str | None:
+    """To whom the last of some steps gives the whole folder of a project; None where it does something else."""
+    step = next((s for s in reversed(steps) if not s.cleans), None)
+    words = [w.value or "" for w in step.command.words] if step is not None else []
+    if step is None or step.program != "chown" or len(words) != 4 or words[1] not in ("-R", "--recursive"):
+        return None
+    place = model.before(position).path(words[3])
+    return words[2] if place == folder and "$" not in words[2] else None
 
 
 def changes_outside(model: Model, folder: str, position: int, step: Step) -> bool:

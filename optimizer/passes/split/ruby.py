@@ -125,7 +125,7 @@ def _change(
     if plan.whole:
         elsewhere = copied_elsewhere(model, stage, plan.folder, plan.last)
         middle += [copy_line(model, stage, name, path, path) for path in elsewhere]
-        middle.append(project_copy(model, stage, plan.folder, plan.last, name))
+        middle.append(project_copy(model, stage, plan.folder, plan.last, name, plan.owner))
     else:
         middle += _manifests(model, stage, plan, name)
     edited: dict[int, list[Node]] = {}

@@ -57,7 +57,7 @@ def system_packages(
         raise Refused(f"which gems are installed is not known: {project.unknown}", where)
     image = stage.image
     assert image is not None
-    installed = plan.system.packages
+    installed = [p for p in plan.system.written if p not in plan.system.removed or p.endswith("-dev")]
     variables = {name: value for name, value in model.behind(stage).env.items() if value is not None}
     needs = {name: gem_needs(name) for name in sorted(project.loaded(environment_of(variables)))}
     doubtful = next((name for name, found in needs.items() if found.unknown), None)

@@ -12,7 +12,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.model.state import State
 from optimizer.passes.split.compiled import is_below
-from optimizer.passes.split.project_folder import brought_again, changes_outside
+from optimizer.passes.split.project_folder import brought_again, changes_outside, new_owner
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, remaining, steps_of
 from optimizer.syntax import Instruction
@@ -44,6 +44,7 @@ class Plan:
         builds: Whether a step makes files of the project's folder.
         modules: Whether a step installs Node's packages there.
         whole: Whether the project's folder comes out of the build stage as a whole.
+        owner: To whom the last step gives it.
         system: The system packages that are installed up to there.
         foreign: Whether packages of other sources than the distribution's may be among them.
         repeated: What both stages have to do, such as to make accounts, by position.
@@ -59,6 +60,7 @@ class Plan:
     builds: bool = False
     modules: bool = False
     whole: bool = False
+    owner: str | None = None
     system: SystemSteps = field(default_factory=lambda: SystemSteps(dividable=True))
     foreign: bool = False
     repeated: dict[int, Instruction] = field(default_factory=dict)
@@ -103,6 +105,8 @@ def sort_instructions(model: Model, stage: Stage, folder: str) -> Plan:
     later = [c for c in copies if c.position > plan.last]
     plan.whole = plan.builds or not all(brought_again(model, c, later, _MANIFESTS) for c in copies if c.position < plan.last)
     _take_others(model, stage, plan)
+    if plan.owner is not None and not plan.whole:
+        raise Refused("it gives files of the project away, and a copy between stages takes that back", plan.last)
     plan.gems = _places(model, plan, stage, [(p, s) for p, found in steps.items() for s in found])
     return plan
 
@@ -152,6 +156,7 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
             raise Refused("it changes where system packages come from", position)
         plan.foreign = True
     repeated: list[Step] = []
+    plan.owner = new_owner(model, plan.folder, position, steps) if position == plan.last else plan.owner
     for step in steps:
         call = step.call
         if call is not None and call.ecosystem == "apt":
@@ -165,6 +170,8 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
         elif call is not None and call.ecosystem in _MANAGERS and early:
             continue  # tools for the build alone
         elif step.program in _ACCOUNTS or step.program in FILE_COMMANDS or step.program in ("cd", "set"):
+            if plan.owner is not None and step.program == "chown" and position == plan.last:
+                continue
             if early and (step.program in _ACCOUNTS or changes_outside(model, plan.folder, position, step)):
                 repeated.append(step)
         elif call is not None and call.ecosystem == "gem":
