@@ -73,7 +73,7 @@ def _of_packages(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
 def _of_runtimes(stage: Stage) -> tuple[Splitter, ...]:
     """The way to put a stage on a smaller image that starts from another stage."""
-    if stage.image is None or stage.image.family not in ("python", "node") or stage.image.variant != "full":
+    if stage.image is None or stage.image.family not in ("python", "node", "ruby") or stage.image.variant != "full":
         return ()
     from optimizer.passes.split.runtime import slim_runtime
 
@@ -119,8 +119,9 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
             return (compiled_runtime, split_rust)
         case "ruby":
             from optimizer.passes.split.ruby import split_ruby
+            from optimizer.passes.split.runtime import slim_runtime
 
-            return (split_ruby,)
+            return (split_ruby, slim_runtime)
         case "php":
             from optimizer.passes.split.php import split_php
 

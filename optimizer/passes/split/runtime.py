@@ -23,18 +23,20 @@ from optimizer.passes.split.steps import FILE_COMMANDS, SystemSteps, steps_of
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Node
 
+_LANGUAGES = frozenset({"python", "node", "ruby"})
+
 
 def slim_runtime(model: Model, stage: Stage) -> Change | None:
     """Put the final stage of a multi-stage build on the slim image.
 
     Returns:
-        The change, None when the stage does not only copy and set, or its base is not a full image of Python or Node.
+        The change, None when the stage does not only copy and set, or its base is not a full image of Python, Node or Ruby.
 
     Raises:
         Refused: There is something to gain, and evidence does not reach.
     """
     image = stage.image
-    if image is None or image.family not in ("python", "node") or image.variant != "full" or image.package_manager != "apt":
+    if image is None or image.family not in _LANGUAGES or image.variant != "full" or image.package_manager != "apt":
         return None
     bases = _bases(model, stage)
     sources = [s for i in sorted(model.dependencies[stage.index]) if (s := model.stages[i]) not in bases]
@@ -109,7 +111,7 @@ def _twin(model: Model, stage: Stage, root: Stage, image: BaseImage) -> tuple[Ba
         found, text = lookup(twin), reference_text(model, root, image, twin)
         if found is not None and found.variant == "slim" and text is not None:
             return found, text
-    raise Refused(no_twin(stage, "Python" if image.family == "python" else "Node"), stage.position)
+    raise Refused(no_twin(stage, image.family.capitalize()), stage.position)
 
 
 def _needs(model: Model, stage: Stage, application: Application, runtime: BaseImage, installed: tuple[str, ...]) -> SystemPackages:
@@ -126,12 +128,27 @@ def _needs(model: Model, stage: Stage, application: Application, runtime: BaseIm
         if workspace is None:
             raise Refused("there is no package.json in the build context", stage.position)
         return _without(node_needs.system_packages(model, SystemSteps(), workspace, [], application, runtime, stage.position), installed)
+    if application.language == "ruby":
+        return _without(_ruby_needs(model, stage, application, runtime), installed)
     from optimizer.passes.split import python, python_steps
 
     if application.requirements is None or application.requirements.problems:
         raise Refused("which packages are installed is not known", stage.position)
     plan = python_steps.Plan(requirements=list(application.requirements.packages))
     return _without(python.system_packages(model, plan, application, runtime, stage), installed)
+
+
+def _ruby_needs(model: Model, stage: Stage, application: Application, runtime: BaseImage) -> SystemPackages:
+    from optimizer.context.bundler_project import bundler_project
+    from optimizer.model.sources.ruby import project_of
+    from optimizer.passes.split import ruby_needs, ruby_steps
+
+    found = project_of(model, stage, application.start)
+    project = bundler_project(model.context, found[1]) if found is not None and model.context is not None else None
+    if found is None or project is None:
+        raise Refused("the Gemfile of the program is not in the build context", stage.position)
+    plan = ruby_steps.Plan(found[0], installs=[stage.position])
+    return ruby_needs.system_packages(model, stage, plan, project, application, runtime)
 
 
 def _without(system: SystemPackages, installed: tuple[str, ...]) -> SystemPackages:
