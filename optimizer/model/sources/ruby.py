@@ -25,6 +25,7 @@ _DEVELOPERS = re.compile(r"(^|/)(\.?irbrc|\.pryrc|config/deploy(/\w+)?\.rb|confi
 _RAILS_VERBS = frozenset(
     {"s", "server", "db:migrate", "db:prepare", "db:create", "db:setup", "db:seed", "db:schema:load", "runner", "r", "assets:precompile"}
 )
+_MIGRATES = frozenset({"db:migrate", "db:prepare", "db:setup"})
 _SQLITE = re.compile(r"^\s*database:\s*(.+?)\s*$", re.M)
 _DEFAULT = re.compile(
     r"""<%=\s*ENV(?:\.fetch\(|\[)\s*["'](\w+)["'](?:\s*,\s*["']([^"']*)["'])?[\])]\s*(?:\{\s*["']([^"']*)["']\s*\}|\|\|\s*["']([^"']*)["'])?\s*%>"""
@@ -100,6 +101,8 @@ def evidence(model: Model, stage: Stage, start: Start, environment: Mapping[str,
                 written.add(Place("cwd", place, True))
     if "railties" in gems or "rails" in gems or context.exists(posixpath.normpath(posixpath.join(folder, "config/application.rb"))):
         _rails(context, folder, environment, written, unknown)
+        if any(_MIGRATES & set(command.words) for command in start.commands) and _dumps_schema(context, folder, environment):
+            written.add(Place("cwd", "db/schema.rb"))
     elif "sqlite3" in gems and not any(re.search(r"\.(db|sqlite3?)$|^/", place.path) for place in use.written):
         unknown.add(Unknown("write", "", "keeps an SQLite database in a computed place"))
     unknown |= {
@@ -121,6 +124,13 @@ def _unclear(name: str | None, words: tuple[str | None, ...]) -> bool:
     if name == "ruby":
         return any(w is not None and re.fullmatch(r"-\w*e", w) for w in words[1:])
     return name == "bundle" and verb not in ("exec", "check", "config")
+
+
+def _dumps_schema(context: BuildContext, folder: str, environment: Mapping[str, str]) -> bool:
+    """Whether a migration writes the schema into the source, which Rails does unless the settings of the environment say no."""
+    name = environment_of(environment)
+    text = context.read_text(posixpath.normpath(posixpath.join(folder, f"config/environments/{name}.rb"))) or ""
+    return re.search(r"dump_schema_after_migration\s*=\s*false", text) is None
 
 
 def _rails(context: BuildContext, folder: str, environment: Mapping[str, str], written: set[Place], unknown: set[Unknown]) -> None:
