@@ -192,8 +192,10 @@ def read(path: Path) -> bytes:
 
 def check_text(path: str, data: bytes) -> None:
     """Raise InputError for bytes that are no text (a NUL among them)."""
-    if b"\0" in data:
-        raise InputError(path, "not a text file: it holds NUL bytes")
+    at = data.find(b"\0")
+    if at >= 0:
+        line, column = data.count(b"\n", 0, at) + 1, at - data.rfind(b"\n", 0, at)
+        raise InputError(path, "not a text file: it holds NUL bytes", line, column)
 
 
 def replace(path: Path, before: bytes, after: bytes) -> None:

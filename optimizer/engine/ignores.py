@@ -25,6 +25,9 @@ def why_ignored(file: Dockerfile, name: str, rules: Iterable[str], touched: Coll
     asking = frozenset(rules)
     if not asking.isdisjoint(off):
         return f"ignored by the configuration, which switches off {min(asking & off)}"
+    text = file.text.lower()
+    if "ignore" not in text and "check" not in text:
+        return None
     for position, node in enumerate(file.nodes):
         if isinstance(node, Directive) and node.name.lower() == "check":
             if _skipped(node.value, asking):

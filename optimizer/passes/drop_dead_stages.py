@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optimizer.model import Model, Stage
+from optimizer.model import Model, Stage, stage_number
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.syntax import Blank, Comment, Instruction
 
@@ -46,10 +46,10 @@ class DropDeadStages(Pass):
         if len(model.stages) < 2:
             return
         needed = _needed(model)
-        for stage in model.stages:
-            if stage.index in needed or model.dependants(stage):
-                continue
-            reason = _reason(model, stage)
+        dead = [stage for stage in model.stages if stage.index not in needed and not model.dependants(stage)]
+        calls = tuple(_calls(model)) if dead else ()
+        for stage in dead:
+            reason = _reason(model, stage) or _called(model, stage, calls)
             if reason is not None:
                 yield Refusal(f"the stage {stage.name or stage.index} stays, although no other needs it: {reason}", stage.position)
                 continue
@@ -83,17 +83,30 @@ def _reason(model: Model, stage: Stage) -> str | None:
         return "it holds comments"
     if not model.stages[-1].positions:
         return "the last one is empty, so the file is there for the others"
+    return None
+
+
+def _calls(model: Model) -> Iterator[tuple[int, int | None]]:
+    """The instructions that may need any stage, and those that name one by its number: position, and number or None."""
+    for position in model.file.positions:
+        node = model.file.instruction(position)
+        sources = model.sources(node)
+        if any("$" in name for name in sources) or (node.keyword == "ONBUILD" and "from" in node.value):
+            yield position, None
+        yield from ((position, number) for name in sources if (number := stage_number(name)) is not None)
+
+
+def _called(model: Model, stage: Stage, calls: tuple[tuple[int, int | None], ...]) -> str | None:
+    """Why something may need a stage that no instruction names, or names stages whose numbers would shift. ``calls``: see above."""
     if any(other.reference is None for other in model.stages):
         return "a variable decides where another one starts"
     names = [other.name.lower() for other in model.stages if other.name]
     if len(names) != len(set(names)):
         return "two stages have one name"
-    for position in model.file.positions:
-        node = model.file.instruction(position)
-        sources = model.sources(node)
-        if any("$" in name for name in sources) or (node.keyword == "ONBUILD" and "from" in node.value):
+    for position, number in calls:
+        if number is None:
             return f"line {model.file.line(position)} may need it"
-        if any(name.isdigit() and int(name) > stage.index for name in sources):
+        if number > stage.index:
             return f"line {model.file.line(position)} calls a later stage by its number"
     if stage.name and model.context is not None:
         from optimizer.context.targets import target_named

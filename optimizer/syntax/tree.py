@@ -76,8 +76,10 @@ class Dockerfile(Struct, frozen=True, dict=True):
 
     def replaced(self, start: int, end: int, nodes: Iterable[Node]) -> Dockerfile:
         """The Dockerfile with ``nodes[start:end]`` replaced; a missing line end before a new neighbour is supplied."""
-        new: Sequence[Node] = (*self.nodes[:start], *nodes, *self.nodes[end:])
-        return Dockerfile(tuple(_with_line_ends(new, self.newline)), self.escape, self.bom)
+        first, tail = max(start - 1, 0), self.nodes[end:]
+        window = (*self.nodes[first:start], *nodes, *tail[:1])  # no node in front of it or behind it has another neighbour now
+        new = tuple(_with_line_ends(window, self.newline))
+        return Dockerfile((*self.nodes[:first], *new, *tail[1:]), self.escape, self.bom)
 
 
 def _with_line_ends(nodes: Sequence[Node], newline: str) -> Iterator[Node]:
