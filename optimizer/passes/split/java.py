@@ -14,6 +14,7 @@ from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.tags import version_number
 from optimizer.knowledge.twins import java_runtimes, runtime_twins
 from optimizer.model import Model, Stage
+from optimizer.model.compiled_program import commands_of
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
@@ -28,11 +29,11 @@ from optimizer.passes.split.compiled import (
     is_root,
     outermost,
 )
-from optimizer.passes.split.java_debian import JARS, builds_java, debian_java
+from optimizer.passes.split.java_debian import JARS, MANUALS, builds_java, debian_java
 from optimizer.passes.split.java_distroless import Bare, bare_runtime
 from optimizer.passes.split.java_start import JavaStart, java_start
 from optimizer.passes.split.project_data import in_folders, made_folders, present_data, strange_command
-from optimizer.passes.split.shared import Refused, apt_install, packages_for, reference_text, sort_packages, stage_name
+from optimizer.passes.split.shared import Refused, apt_install, line, packages_for, reference_text, sort_packages, stage_name
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
@@ -149,6 +150,8 @@ class _Splitter:
         name = stage_name(model)
         middle: list[Instruction] = []
         if packages:
+            lacks_manuals = self.jre is not None and (self.runtime.variant == "slim" or MANUALS in commands_of(model, stage))
+            middle += [line(model, stage, "RUN", f"mkdir -p {MANUALS}")] if lacks_manuals else []
             middle.append(apt_install(model, stage, packages, ("--no-install-recommends",)))
         middle += [node for node in account_steps(model, stage) if node in self.early()]
         middle += [self.copy(name, path) for path in files]

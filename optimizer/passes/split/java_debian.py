@@ -17,6 +17,9 @@ from optimizer.passes.split.shared import Refused, installs_of, reference_text
 FAMILIES = frozenset({"debian", "ubuntu", "gcc", "buildpack-deps"})
 JARS = "/usr/share/java"
 """Where Debian's packages of Java libraries put their jars (Debian's Java policy, 2.3)."""
+MANUALS = "/usr/share/man/man1"
+"""The folder in which the package of the runtime links its manual pages; without it, as in slim images, installing fails
+(Debian bug 863199)."""
 _JDK = re.compile(r"(default-jdk|openjdk-\d+-jdk)(-headless)?$")
 _BUILDING = re.compile(r"(default-jdk|openjdk-\d+-jdk|maven|ant|ivy|gradle|junit|groovy|kotlin|scala)\d*(-[\w-]+)?$")
 _LIBRARY = re.compile(r"lib[\w.+-]+-java$")
