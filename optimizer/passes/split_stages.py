@@ -142,7 +142,8 @@ class SplitStages(Pass):
 
     What it does
         Python: installs packages into a virtual environment in a build stage and copies that into the slim image of the same
-        Python, with the runtime libraries of the ``-dev`` packages that were installed. Poetry, uv and Pipenv stay in the
+        Python, with the runtime libraries of the ``-dev`` packages that were installed. Where something names the packages' place and
+        all are known to have wheels, the stage moves to the slim image as it is. Poetry, uv and Pipenv stay in the
         build stage, and the program starts without them; Debian's own Python or Node runs what it installed. Node: builds and
         installs in build stages and copies ``node_modules`` without development dependencies and what the build made into the
         slim image of the same Node, those of a workspace's members or of a second project (a client beside the server) as

@@ -23,7 +23,8 @@ from optimizer.passes.base import Change
 from optimizer.passes.split.python_copies import sort_copies
 from optimizer.passes.split.python_debian import FAMILIES, check_packages, for_running, installs_python, with_environments
 from optimizer.passes.split.python_distroless import PACKAGES, REFERENCE, VERSION, Bare, bare_runtime
-from optimizer.passes.split.python_headers import unused_headers
+from optimizer.passes.split.python_headers import install_texts, unused_headers
+from optimizer.passes.split.python_in_place import in_place
 from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
 from optimizer.passes.split.python_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
@@ -98,7 +99,12 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     sort_copies(model, stage, plan, application)
     if plan.manager is not None:
         check_start(model, stage, application)
-    _check_paths(model, stage, plan, application)
+    try:
+        _check_paths(model, stage, plan, application)
+    except Refused as refused:
+        return in_place(
+            model, stage, plan, (runtime, reference), lambda: system_packages(model, plan, application, runtime, stage), refused
+        )
     system = system_packages(model, plan, application, runtime, stage)
     if not gains and "git" in system.kept:
         return None
@@ -207,18 +213,9 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
         unknown = application.unknown_about("program")
         raise Refused(f"which programs it starts is not known: {unknown[0]}", where)
     extra = [*libraries, *packages_for(programs, runtime, installed, where)]
-    unused = unused_headers(installed, plan.requirements, known, python_version(runtime), _install_texts(model, plan))
+    unused = unused_headers(installed, plan.requirements, known, python_version(runtime), install_texts(model, plan))
     found = sort_packages([p for p in installed if p not in unused], programs, runtime.release, extra, complete, where)
     return replace(found, dropped=tuple(p for p in installed if p in {*found.dropped, *unused}))
-
-
-def _install_texts(model: Model, plan: Plan) -> list[str]:
-    """The commands that install, and the files that say what is installed or built."""
-    context = model.context
-    assert context is not None
-    named = [f for f in context.files() if posixpath.basename(f) in ("setup.py", "pyproject.toml")]
-    texts = [context.read_text(f) or "" for f in dict.fromkeys((*plan.manifests, *named))]
-    return [*texts, *(node.value for p in model.file.positions if (node := model.file.instruction(p)).keyword in ("RUN", "ENV", "ARG"))]
 
 
 def _run_programs(model: Model, plan: Plan, application: Application, local: set[str]) -> set[str]:

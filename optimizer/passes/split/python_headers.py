@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
@@ -9,6 +10,8 @@ from packaging.specifiers import SpecifierSet
 
 from optimizer.context.requirements import Requirement
 from optimizer.knowledge.python_packages import PythonPackage, first_wheel, headers
+from optimizer.model import Model
+from optimizer.passes.split.python_steps import Plan
 
 _FROM_SOURCE = re.compile(r"no[-_]binary|ext_modules|cffi_modules|cythonize|\bExtension\(|maturin|scikit-build|mesonpy", re.IGNORECASE)
 
@@ -38,14 +41,28 @@ def unused_headers(
     Returns:
         The packages; none where a requirement is not known, or a package may be compiled whose needs are not.
     """
-    requirements = tuple(requirements)
-    others = any(r.url is not None or set(r.extras) - _LIGHT_EXTRAS for r in requirements)
-    if not all(known.values()) or others or any(map(_FROM_SOURCE.search, texts)):
-        return frozenset()
-    if python is None or not all(_has_wheel(r, python) for r in requirements):
+    if not _known_whole(tuple(requirements), known, python, texts):
         return frozenset()
     against = {p for package in known.values() if package is not None for p in (*package.build_packages, *(package.runtime_packages or ()))}
     return frozenset(p for p in installed if p in headers() and p not in against)
+
+
+def compiles_nothing(
+    requirements: Iterable[Requirement], known: Mapping[str, PythonPackage | None], python: str | None, texts: Iterable[str]
+) -> bool:
+    """Whether pip is known to find a wheel for everything that it installs. The arguments are those of ``unused_headers``."""
+    wheels = all(package is not None and package.has_wheels for package in known.values())
+    return wheels and _known_whole(tuple(requirements), known, python, texts)
+
+
+def _known_whole(
+    requirements: tuple[Requirement, ...], known: Mapping[str, PythonPackage | None], python: str | None, texts: Iterable[str]
+) -> bool:
+    """Whether every requirement is a known package of the index, in a version with the wheels that are known of it."""
+    others = any(r.url is not None or set(r.extras) - _LIGHT_EXTRAS for r in requirements)
+    if not all(known.values()) or others or any(map(_FROM_SOURCE.search, texts)):
+        return False
+    return python is not None and all(_has_wheel(r, python) for r in requirements)
 
 
 def _has_wheel(requirement: Requirement, python: str) -> bool:
@@ -55,3 +72,12 @@ def _has_wheel(requirement: Requirement, python: str) -> bool:
         return True
     pinned = re.match(r"===?\s*([\w.]+)$", requirement.specifier)
     return SpecifierSet(f">={first}").contains(pinned[1]) if pinned is not None else not re.search(r"[<$]", requirement.specifier)
+
+
+def install_texts(model: Model, plan: Plan) -> list[str]:
+    """The commands that install, and the files that say what is installed or built."""
+    context = model.context
+    assert context is not None
+    named = [f for f in context.files() if posixpath.basename(f) in ("setup.py", "pyproject.toml")]
+    texts = [context.read_text(f) or "" for f in dict.fromkeys((*plan.manifests, *named))]
+    return [*texts, *(node.value for p in model.file.positions if (node := model.file.instruction(p)).keyword in ("RUN", "ENV", "ARG"))]
