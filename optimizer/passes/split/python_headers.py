@@ -43,7 +43,9 @@ def unused_headers(
     """
     if not _known_whole(tuple(requirements), known, python, texts):
         return frozenset()
-    against = {p for package in known.values() if package is not None for p in (*package.build_packages, *(package.runtime_packages or ()))}
+    packages = [package for package in known.values() if package is not None]
+    built = [p for p in packages if not p.has_wheels or python is None or first_wheel(p.name, python) is None]
+    against = {p for package in built for p in package.build_packages} | {p for each in packages for p in each.runtime_packages or ()}
     return frozenset(p for p in installed if p in headers() and p not in against)
 
 
