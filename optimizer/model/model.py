@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from optimizer.context.folder import BuildContext
 
 
+_UNSET = frozenset({"PYTHONPATH", "LD_LIBRARY_PATH"})
+"""Variables that are added to by habit, and that no image of Python's or of a distribution sets."""
+
+
 class Stage(Struct, frozen=True):
     """One stage.
 
@@ -194,7 +198,8 @@ class Model(Struct, frozen=True, dict=True):
                 shell = tuple(image.shell_words) if image is not None and image.shell_words else State().shell
                 env: dict[str, str | None] = {"PATH": DEFAULT_PATH} if scratch else {}
                 inherited = image.env if image is not None else {}
-                state = State(env=env, user=user, workdir=workdir, shell=shell, closed=scratch, inherited=inherited)
+                unset = _UNSET if image is not None and image.family in ("python", "debian", "ubuntu") else frozenset[str]()
+                state = State(env=env, user=user, workdir=workdir, shell=shell, closed=scratch, inherited=inherited, unset=unset)
             for position in stage.positions:
                 states[position] = state
                 node = self.file.instruction(position)

@@ -44,6 +44,7 @@ class State(Struct, frozen=True):
         closed: Whether ``env`` holds every variable there is (so that one that is missing is empty), as it does
             in a stage made from scratch; a base image brings variables that nobody listed.
         inherited: Variables that the base image is known to bring, for the paths that are written with them.
+        unset: Variables that the base image is known not to bring.
     """
 
     env: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
@@ -53,6 +54,7 @@ class State(Struct, frozen=True):
     shell: tuple[str, ...] = DEFAULT_SHELL
     closed: bool = False
     inherited: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    unset: frozenset[str] = frozenset()
 
     def lookup(self, name: str) -> str | None:
         """The value of a variable, None when unknown: of ARG and ENV the one that came last, as in BuildKit's dispatch."""
@@ -60,7 +62,7 @@ class State(Struct, frozen=True):
             return self.args[name]
         if name in self.env:
             return self.env[name]
-        return "" if self.closed and name not in self.args else None
+        return "" if (self.closed or name in self.unset) and name not in self.args else None
 
     def expand(self, word: str, escape: str = "\\") -> str | None:
         """``word`` with variables replaced and quotes taken off, None when a variable's value is unknown."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from optimizer.context.python_source import python_evidence
 from optimizer.ecosystems import Call
 from optimizer.knowledge.debian import build_only
+from optimizer.knowledge.debian import programs as debian_programs
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.python_packages import packages_of_script, python_package, resolve
 from optimizer.knowledge.pythons import python_version
@@ -193,6 +194,8 @@ def system_packages(model: Model, plan: Plan, application: Application, runtime:
     local |= {*application.start.installed, *MANAGERS} if plan.manager is not None else set(application.start.installed)
     programs = {p for p in programs if p not in local and posixpath.basename(p) not in scripts}
     programs = {p for p in programs if not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
+    brought = {p for package in installed for p in debian_programs(package) or ()}
+    programs = {p for p in programs if p in brought or not packages_of_script(p)}  # no image has them: a dependency brings them
     complete = not application.unknown_about("program") and all(known.values())
     libraries: list[str] = []
     for name in sorted(names):

@@ -329,7 +329,7 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
     for call in calls:
         for manifest in call.manifests:
             path = state.path(manifest)
-            file = files.get(path or "")
+            file = files.get(path or "") or next((f for image, f in files.items() if image.endswith(f"/{manifest}")), None)  # behind cd
             if file is not None:
                 plan.requirements += requirement_files(model.context, file).packages
 
