@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -221,6 +221,13 @@ class Model(Struct, frozen=True, dict=True):
     def behind(self, stage: Stage) -> State:
         """The state at the end of a stage: what its image is configured with."""
         return self._states[-1 - stage.index]
+
+    def instructions_of(self, stage: Stage) -> Iterator[tuple[int, Instruction]]:
+        """The instructions of a stage and of those it starts from, with their positions, the last stage first."""
+        current: Stage | None = stage
+        while current is not None:
+            yield from ((position, self.file.instruction(position)) for position in current.positions)
+            current = self.stages[current.base] if current.base is not None else None
 
     def last(self, stage: Stage, keyword: str) -> int | None:
         """The position of the last instruction of that keyword in a stage or the stages it starts from."""

@@ -314,6 +314,11 @@ def _copied_from(model: Model, stage: Stage, path: str) -> tuple[Stage, str] | N
     return None
 
 
+def within(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
 def _below(path: str, folder: str) -> str | None:
     """The part of a path behind a folder around it, None when it does not lie below."""
     if folder in ("/", "."):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from msgspec import Struct
 
 from optimizer.model import Model, Stage
-from optimizer.passes.account.rights import instructions_of
 from optimizer.syntax.shell import Command
 
 _OWN_USERS = {"node": "node", "bun": "bun", "dotnet-aspnet": "app", "dotnet-runtime": "app", "dotnet-sdk": "app", "gradle": "gradle"}
@@ -72,7 +71,7 @@ def account_for(model: Model, stage: Stage) -> Account | str:
 def _made_in(model: Model, stage: Stage) -> Account | str | None:
     """The account that a RUN of the stage makes and nobody switches to."""
     found: list[Account] = []
-    for position, node in instructions_of(model, stage):
+    for position, node in model.instructions_of(stage):
         if node.keyword != "RUN" or node.script is None:
             continue
         for command in node.script.commands:
@@ -89,7 +88,7 @@ def _made_in(model: Model, stage: Stage) -> Account | str | None:
 
 def _group_in(model: Model, stage: Stage) -> int | None:
     """Position of a RUN of the stage that makes a group."""
-    for position, node in instructions_of(model, stage):
+    for position, node in model.instructions_of(stage):
         if node.keyword == "RUN" and node.script is not None and {c.name for c in node.script.commands} & {"groupadd", "addgroup"}:
             return position
     return None
@@ -114,4 +113,4 @@ def _name_of(command: Command) -> str | None:
 
 
 def _installs(model: Model, stage: Stage, package: str) -> bool:
-    return any(node.keyword == "RUN" and package in node.value.split() for _, node in instructions_of(model, stage))
+    return any(node.keyword == "RUN" and package in node.value.split() for _, node in model.instructions_of(stage))

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, Used
-from optimizer.model.paths import Placement, context_path, is_folder, origin_of, placements
+from optimizer.model.paths import Placement, context_path, is_folder, origin_of, placements, within
 from optimizer.passes.account.accounts import Account
-from optimizer.passes.account.place import run_keeps, within
-from optimizer.passes.account.rights import command_writes, instructions_of, unreadable_files
+from optimizer.passes.account.rights import command_writes, unreadable_files
+from optimizer.passes.runs.keeps import run_keeps
 
 _WRITABLE = ("/tmp", "/var/tmp", "/dev", "/proc", "/var/lock", "/run/lock")
 _SYSTEM = (
@@ -162,7 +162,7 @@ def _left_by_build(model: Model, stage: Stage, application: Application, used: U
     databases = {posixpath.basename(d.place.path) for d in (settings.databases if settings is not None else ()) if d.place is not None}
     name = posixpath.basename(used.path)
     origin = origin_of(model, stage, used.path)[0]
-    steps = [*instructions_of(model, stage), *(instructions_of(model, origin) if origin.index != stage.index else ())]
+    steps = [*model.instructions_of(stage), *(model.instructions_of(origin) if origin.index != stage.index else ())]
     for position, node in steps:
         if node.keyword != "RUN" or node.script is None or used.folder:
             continue

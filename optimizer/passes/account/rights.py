@@ -6,7 +6,6 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterator
 
 from optimizer.context import BuildContext
 from optimizer.model import Model, Stage
@@ -156,18 +155,10 @@ def _harmless_call(application: Application, context: BuildContext, name: str) -
     return True
 
 
-def instructions_of(model: Model, stage: Stage) -> Iterator[tuple[int, Instruction]]:
-    """The instructions of a stage and of those it starts from, with their positions, the last stage first."""
-    current: Stage | None = stage
-    while current is not None:
-        yield from ((position, model.file.instruction(position)) for position in current.positions)
-        current = model.stages[current.base] if current.base is not None else None
-
-
 def kept_at_home(model: Model, stage: Stage, application: Application) -> str | None:
     """The reason why root's home holds something that the program needs; another user would not find it."""
     text_of_runs = []
-    for position, node in instructions_of(model, stage):
+    for position, node in model.instructions_of(stage):
         line = model.file.line(position)
         # What another stage has at a path of that name is no matter here, only where it goes.
         taken = node.keyword == "COPY" and node.flag("from") is not None and bool(node.words)
@@ -242,19 +233,19 @@ def closed_to_others(model: Model, stage: Stage) -> str | None:
 
     Files that another stage closes keep that when they are copied from there.
     """
-    for position, node in instructions_of(model, stage):
+    for position, node in model.instructions_of(stage):
         reason = _closes(model, position, node, None)
         if reason is not None:
             return reason
     taken = [
         (placement.stage, placement.source)
-        for position, node in instructions_of(model, stage)
+        for position, node in model.instructions_of(stage)
         for placement in (placements(model, position) or () if node.keyword == "COPY" and not node.flag("chmod") else ())
         if placement.stage is not None and placement.source is not None
     ]
     for index in dict.fromkeys(index for index, _ in taken):
         sources = [source for other, source in taken if other == index]
-        for position, node in instructions_of(model, model.stages[index]):
+        for position, node in model.instructions_of(model.stages[index]):
             reason = _closes(model, position, node, sources)
             if reason is not None:
                 return reason
@@ -310,7 +301,7 @@ def unreadable_files(model: Model, stage: Stage) -> dict[int, str]:
     found: dict[int, str] = {}
     if context is None:
         return found
-    for position, node in instructions_of(model, stage):
+    for position, node in model.instructions_of(stage):
         if node.keyword not in ("COPY", "ADD") or {"chmod", "chown"} & {flag.name for flag in node.flags}:
             continue
         for placement in placements(model, position) or ():

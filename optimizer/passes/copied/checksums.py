@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from optimizer.model import Model, State
 from optimizer.model.copies import is_remote
-from optimizer.passes.account.place import command_keeps, run_keeps, within
+from optimizer.model.paths import within
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.copied.moved import with_copies
 from optimizer.passes.copied.without import with_flag
+from optimizer.passes.runs.keeps import command_keeps, run_keeps
 from optimizer.passes.runs.readable import ReadableRun
 from optimizer.syntax.shell import Command, Pipeline
 

@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from optimizer.model import Model, Stage
 from optimizer.model.copies import copy_facts
-from optimizer.model.paths import Placement, placements
-from optimizer.passes.account.place import command_keeps, run_keeps, within
+from optimizer.model.paths import Placement, placements, within
 from optimizer.passes.base import Change, Refusal, Safety
 from optimizer.passes.copied.moved import with_copies
 from optimizer.passes.copied.rights import Rights, mode_after, rights_of
 from optimizer.passes.copied.without import with_flag
+from optimizer.passes.runs.keeps import command_keeps, run_keeps
 from optimizer.passes.runs.readable import ReadableRun
 from optimizer.passes.text import quote_names
 

@@ -14,15 +14,15 @@ from msgspec import Struct
 
 from optimizer.model import Model, mounts
 from optimizer.model.copies import copy_facts, stage_copies
-from optimizer.model.paths import Placement, is_folder, placements
+from optimizer.model.paths import Placement, is_folder, placements, within
 from optimizer.model.state import ROOT_USERS
-from optimizer.passes.account.place import command_keeps, does_not_bring, run_keeps, within
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.copied.accounts import MAKES_ACCOUNTS, Makers, makers_of, movable
 from optimizer.passes.copied.moved import with_copies
 from optimizer.passes.copied.rights import Rights, rights_of
 from optimizer.passes.copied.without import with_flag
 from optimizer.passes.runs.continuation import with_command_behind
+from optimizer.passes.runs.keeps import command_keeps, does_not_bring, run_keeps
 from optimizer.passes.runs.readable import ReadableRun
 from optimizer.passes.runs.shells import posix_shell, script_of
 from optimizer.passes.text import quote_names
