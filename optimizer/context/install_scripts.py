@@ -9,6 +9,9 @@ import re
 from optimizer.context.folder import BuildContext
 from optimizer.syntax.shell import Command, parse_script
 
+# They write types for an editor, which the build of the framework writes anew; without settings they write those of none.
+# Source: nuxt.com/docs/api/commands/prepare, nitro.build, svelte.dev/docs/kit/cli.
+_TYPES = {("nuxt", "prepare"), ("nuxi", "prepare"), ("nitro", "prepare"), ("nitropack", "prepare"), ("svelte-kit", "sync")}
 # Programs that set up git hooks or check the environment: an image has no use for them, and they read none of the sources.
 _NOTHING = frozenset({
     "husky", "is-ci", "simple-git-hooks", "lefthook", "only-allow", "pinst", "echo", "true", "exit", "test", "[", "check-node-version",
@@ -43,7 +46,7 @@ def _command_reads(context: BuildContext, folder: str, command: Command) -> tupl
     plain = [word for word in words if word is not None]
     while plain[:1] in (["npx"], ["--yes"], ["-y"]):
         plain = plain[1:]
-    if not plain or plain[0] in _NOTHING:
+    if not plain or plain[0] in _NOTHING or tuple(plain) in _TYPES:
         return ()
     if plain[0] == "patch-package":
         given = next((b for a, b in itertools.pairwise(plain) if a == "--patch-dir"), "patches")

@@ -153,7 +153,7 @@ def package_manager(context: BuildContext, folder: str = ".") -> str | None:
 
 
 def lock_agrees(context: BuildContext, folder: str = ".") -> bool | None:
-    """Whether `npm ci` would accept the lock of a folder: it names the same dependencies as package.json.
+    """Whether the lock of a folder names the same dependencies as package.json, so that an install leaves it as it is.
 
     None when that cannot be told: no npm lock, another version of it than 2 and 3, overrides, or unreadable files.
     """
@@ -180,6 +180,25 @@ def lock_agrees(context: BuildContext, folder: str = ".") -> bool | None:
             return None
         agree = agree and {posixpath.relpath(member, package.folder) for member in members} <= set(folders)
     return agree and "" in entries
+
+
+def lock_suffices(context: BuildContext, folder: str = ".") -> bool:
+    """Whether `npm ci` accepts the lock of a folder: it agrees, and every package that a locked one depends on is locked as well.
+
+    npm leaves optional packages out of a lock when it cannot see them, and `npm ci` misses them then.
+    """
+    if lock_agrees(context, folder) is not True:
+        return False
+    path = next(path for path in lock_files(context, folder) if path.endswith(".json"))
+    entries = (_json(context, path) or {}).get("packages", {})
+    for key, entry in entries.items():
+        for name in (*entry.get("dependencies", ()), *entry.get("optionalDependencies", ())):
+            place = key
+            while f"{place}/node_modules/{name}".lstrip("/") not in entries:
+                if not place:
+                    return False
+                place = place.rpartition("/node_modules/")[0] if "/node_modules/" in place else ""
+    return True
 
 
 def _same_dependencies(package: PackageJson, entry: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
+from optimizer.context.frameworks import kit_output
 from optimizer.context.javascript import PackageJson, package_json
 from optimizer.context.workspaces import scripts_run
 from optimizer.syntax.shell import parse_script
@@ -24,6 +25,8 @@ _DEFAULTS = {
     ("next", "build"): ".next",
     ("nuxt", "build"): ".output",
     ("nuxi", "build"): ".output",
+    ("nitro", "build"): ".output",
+    ("nitropack", "build"): ".output",
     ("react-scripts", "build"): "build",
     ("react-app-rewired", "build"): "build",
     ("craco", "build"): "build",
@@ -184,7 +187,10 @@ class _Reader:
             index += 2 if rest[index] in _VITE_VALUED else 1
         settings = posixpath.join(folder, "vite.config")
         root = self.setting(settings, r"root\s*:\s*[\"']([^\"']+)", ".")
-        if root is None or (folder != "." and root != ".") or self.setting(settings, _FRAMEWORKS, "") != "":
+        framework = self.setting(settings, _FRAMEWORKS, "")
+        if framework == "sveltekit" and folder == "." and "--outDir" not in rest:
+            return kit_output(self.context, self.folder)
+        if root is None or (folder != "." and root != ".") or framework != "":
             return None
         base = posixpath.normpath(folder if root == "." else root)
         self.reads.append(posixpath.normpath(posixpath.join(self.folder, base)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, Literal
 
 from optimizer.context.commands import command_programs, shell_programs, shell_writes
 from optimizer.context.javascript_module import Module, Scope
-from optimizer.context.javascript_source import Findings
+from optimizer.context.javascript_source import BUILTIN, Findings
 from optimizer.context.javascript_tree import arguments, pairs, text_of
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, resolve
 from optimizer.context.scopes import UNKNOWN, Values
@@ -54,11 +55,16 @@ _MADE = {f"fs.{name}{sync}" for sync in ("", "Sync") for name in ("mkdir", "mkdt
 # Calls with an options object, and its keys that name files or folders written.
 _OPTIONS = {
     "multer": ("dest",), "multer.diskStorage": ("destination",), "winston.transports.File": ("filename", "dirname"),
-    "winston-daily-rotate-file": ("filename", "dirname"), "sqlite.open": ("filename",), "formidable": ("uploadDir",),
+    "winston-daily-rotate-file": ("filename", "dirname"), "winston.transports.DailyRotateFile": ("filename", "dirname"),
+    "sqlite.open": ("filename",), "formidable": ("uploadDir",),
     "formidable.formidable": ("uploadDir",), "express-fileupload": ("tempFileDir",), "nedb": ("filename",),
     "@seald-io/nedb": ("filename",), "sequelize.Sequelize": ("storage",),
 }  # fmt: skip
-_FOLDERS = {"dest", "destination", "dirname", "uploadDir", "tempFileDir"}
+# Keys that name a folder to write to, whatever package is given them.
+_KEYS = ("dirname", "logDir", "logDirectory", "uploadDir", "cacheDirectory", "dataDirectory")
+_FOLDERS = {"dest", "destination", "tempFileDir", *_KEYS}
+# Plugins that load every module of the folder that their option `dir` names.
+_LOADERS = {"@fastify/autoload", "fastify-autoload"}
 _PATHS = {"path.join", "path.resolve", "path.posix.join", "path.posix.resolve", "URL", "url.URL"}
 _SERVERS = {
     "Bun.serve",
@@ -183,16 +189,26 @@ class _Call:
             self.listen(self.option("port") or ((first or ()) if self.given and self.given[0].type != "object" else ()))
         elif method == "listen" and self.given:
             self._listen(first or UNKNOWN)
+        elif method == "register" and self.given and self.module.name_of(self.given[0]) in _LOADERS:
+            self._load_folder(self.option("dir") or UNKNOWN, loaded)
         elif method in _READ_METHODS:
             root = self.option("root")
             self.load_or_read(root if root is not None else first or UNKNOWN)
         elif method == "set" and len(self.given) == 2 and first in (("views",), ("view engine",)):
             self.load_or_read(self.argument(1) or () if first == ("views",) else ("views/",))
+        elif any(pairs(argument).keys() & set(_KEYS) for argument in self.given) and self._of_package():
+            self._options(_KEYS)
         elif name in _PATHS:
             # A path made from the program's own folder is one it uses, whatever it is handed to.
             for value in self.module.values(self.node, self.scope):
                 if isinstance(value, str) and value.startswith(ROOT) and (place := resolve(value)) is not None and place.path != ".":
                     self.findings.read.add(place)
+
+    def _of_package(self) -> bool:
+        """Whether what is called comes from a package, and not from Node or the project itself."""
+        root = self.name.partition(".")[0]
+        known = {full.partition(".")[0] for full in self.module.aliases.values()}
+        return root in known and root not in BUILTIN
 
     def _load(self, values: Values, loaded: list[tuple[Node, str]]) -> None:
         for value in values:
@@ -203,8 +219,21 @@ class _Call:
             else:
                 loaded.append((self.node, value))
 
+    def _load_folder(self, values: Values, loaded: list[tuple[Node, str]]) -> None:
+        """Note that every module below a folder is loaded, where its source lies: a build keeps folders as they are."""
+        here = f"{ROOT}/{posixpath.dirname(self.module.path)}".rstrip("/")
+        for value in values:
+            built = next((f for f in self.module.folders if isinstance(value, str) and f"{value}/".startswith(f"{f}/")), None)
+            if not isinstance(value, str) or built is None or HOLE in value:
+                self.unknown("module", "loads every module of a computed folder")
+            else:
+                loaded.append((self.node, f"{here}{value[len(built) :]}/*"))
+
     def _options(self, keys: tuple[str, ...]) -> None:
+        inside = any("dirname" in pairs(argument) for argument in self.given)
         for key in keys:
+            if key == "filename" and inside:
+                continue  # it lies in the folder
             entry = next((found for argument in self.given if (found := pairs(argument).get(key)) is not None), None)
             if entry is None:
                 methods = [child for argument in self.given for child in argument.named_children if child.type == "method_definition"]
@@ -216,7 +245,8 @@ class _Call:
                 values = self._callback_values(entry)
             else:
                 values = self.module.values(entry, self.scope)
-            self.write(values, folder=key in _FOLDERS)
+            dated = tuple(value.replace("%DATE%", HOLE) if isinstance(value, str) else value for value in values)
+            self.write(dated, folder=key in _FOLDERS)
 
     def _callback_values(self, function: Node) -> Values:
         found: list[Values] = []

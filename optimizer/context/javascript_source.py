@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from optimizer.context.components import COMPONENTS, script_of
 from optimizer.context.folder import BuildContext
 from optimizer.context.places import HOLE, ROOT, Place, Unknown, join, resolve
 from optimizer.context.scopes import UNKNOWN, Values
@@ -112,16 +113,23 @@ class Findings:
 
 
 def javascript_evidence(
-    context: BuildContext, entry: str, *, runs_as: str | None = None, environment: Mapping[str, str] | None = None
+    context: BuildContext,
+    entry: str,
+    *,
+    runs_as: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    also: Iterable[str] = (),
+    provided: str | None = None,
 ) -> JavaScriptEvidence:
     """Read a program from its entry file on, local modules followed.
 
     entry: the source file, relative to the context; runs_as: where a build puts the file that is run instead, such as
     dist/server.js: `__dirname` then lies there, both as a compiler that keeps folders and as a bundler would have it;
-    environment: environment variables known to be set; others have the default the source gives.
+    environment: environment variables known to be set; others have the default the source gives. also: more files that the
+    program begins with; provided: a pattern of module names that are neither files nor packages.
     """
-    reader = _Reader(context, posixpath.normpath(entry), runs_as, environment or {})
-    pending, done = [reader.entry], set()
+    reader = _Reader(context, posixpath.normpath(entry), runs_as, environment or {}, provided)
+    pending, done = [reader.entry, *also], set()
     if not context.exists(reader.entry):
         reader.findings.unknown.add(Unknown("context", reader.entry, "is not in the build context"))
         pending = []
@@ -138,7 +146,10 @@ def javascript_evidence(
 
 
 class _Reader:
-    def __init__(self, context: BuildContext, entry: str, runs_as: str | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, context: BuildContext, entry: str, runs_as: str | None, environment: Mapping[str, str], provided: str | None
+    ) -> None:
+        self.provided = re.compile(provided) if provided is not None else None
         self.context = context
         self.entry = entry
         self.runs_as = runs_as
@@ -154,6 +165,8 @@ class _Reader:
 
         if path not in self._modules:
             text = self.context.read_text(path)
+            if text is not None and path.endswith(COMPONENTS):
+                text = script_of(path, text)
             self.total += len(text or "")
             if text is None or self.total > MAXIMUM_SOURCE:
                 self._modules[path] = None
@@ -226,9 +239,7 @@ class _Reader:
         from optimizer.context.javascript_calls import read_calls
 
         unknown = self.findings.unknown
-        if path != self.entry and not path.endswith(SOURCES):
-            if path.endswith((".vue", ".svelte", ".astro")):
-                unknown.add(Unknown("syntax", path, "is a kind of source that is not read"))
+        if path != self.entry and not path.endswith((*SOURCES, *COMPONENTS)):
             return []
         module = self.module(path)
         if module is None:
@@ -244,7 +255,11 @@ class _Reader:
             unknown.add(Unknown("syntax", path, "is nested too deeply to be read"))
             return []
         for node, name in names:
-            if name.startswith((".", ROOT)) or not re.match(r"[@\w]", name):
+            if self.provided is not None and self.provided.match(name):
+                continue
+            if name.endswith("/*"):
+                found += [f for f in self.context.under(posixpath.normpath(name[1:-2].lstrip("/"))) if f.endswith(SOURCES)]
+            elif name.startswith((".", ROOT)) or not re.match(r"[@\w]", name):
                 local = self.find(path, name)
                 if local is None:
                     unknown.add(

@@ -18,10 +18,10 @@ _SAME_MODULE = {
 
 @cache
 def parser(extension: str) -> Parser:
-    """The parser for files of an extension; one that is not of TypeScript is taken for JavaScript."""
+    """The parser for files of an extension; one that is not of TypeScript is taken for JavaScript, components may hold either."""
     import tree_sitter
 
-    if extension in (".ts", ".mts", ".cts"):
+    if extension in (".ts", ".mts", ".cts", ".vue", ".svelte", ".astro"):
         import tree_sitter_typescript
 
         language = tree_sitter_typescript.language_typescript()

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from optimizer.context.django import DjangoSettings, django_settings, project_folder
+from optimizer.context.frameworks import Packages, built_server
 from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import PackageJson, package_json
 from optimizer.context.javascript_source import SOURCES as SCRIPTS
@@ -38,6 +39,7 @@ from optimizer.model.effects import (
 )
 from optimizer.model.launch import LANGUAGES, PYTHON, PYTHON_SERVERS
 from optimizer.model.model import Model, Stage
+from optimizer.model.node_start import preloaded, starts_alone
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.sources import SOURCES, source_use
 from optimizer.model.start import Start, healthcheck_of, start_of
@@ -55,6 +57,14 @@ class Used(Struct, frozen=True, order=True):
     where: str = ""
 
 
+class MadeServer(Struct, frozen=True):
+    """A server that a framework's build makes. folder: the folder of the image it lies in, all of it; packages: which of the
+    project's it needs, as in ``optimizer.context.frameworks.BuiltServer``."""
+
+    folder: str
+    packages: Packages
+
+
 class Application(Struct, frozen=True):
     """What is known of the program that a stage starts. Tuples are sorted and have no doubles.
 
@@ -70,6 +80,7 @@ class Application(Struct, frozen=True):
         django: The settings of a Django project.
         requirements: The Python packages of the context's requirements file.
         package: The package.json of a Node program; its ``dependencies`` are those of production.
+        server: The server that a framework of Node builds.
         go: The Go module of a Go program.
         unknown: What is left open; kinds as in ``Unknown``.
     """
@@ -86,6 +97,7 @@ class Application(Struct, frozen=True):
     django: DjangoSettings | None = None
     requirements: RequirementFiles | None = None
     package: PackageJson | None = None
+    server: MadeServer | None = None
     go: GoModule | None = None
     unknown: tuple[Unknown, ...] = ()
 
@@ -121,6 +133,7 @@ class _Gatherer:
     unknown: set[Unknown] = field(default_factory=set)
     django: DjangoSettings | None = None
     package: PackageJson | None = None
+    server: MadeServer | None = None
     go: GoModule | None = None
 
     def __post_init__(self) -> None:
@@ -157,7 +170,8 @@ class _Gatherer:
         return Application(
             self.start, self.start.language, tuple(sorted(self.programs)), tuple(sorted(self.written)), tuple(sorted(self.read)),
             tuple(sorted(self.ports)), tuple(self.files), tuple(sorted(self.modules)), tuple(self.root), self.django,
-            requirement_files(self.context, requirements) if requirements else None, self.package, self.go, tuple(sorted(self.unknown)),
+            requirement_files(self.context, requirements) if requirements else None, self.package, self.server, self.go,
+            tuple(sorted(self.unknown)),
         )  # fmt: skip
 
     def _commands(self) -> None:
@@ -260,10 +274,15 @@ class _Gatherer:
             entries = [*(e for e in entries if e not in standalone), *routes(self.context)]
         elif not entries and not servers:
             self.unknown.add(Unknown("module", "", "the program's entry is not known"))
+        modules, files = preloaded(self.model, self.stage, self.start, self.environment, folder)
+        self.modules.update(modules)
+        entries += files
         for entry in entries:  # which grows on the way
             source, runs_as = entry, None
             if entry.startswith("/"):
                 runs_as = self._origin(entry)
+                if runs_as is not None and self._framework(entry, runs_as):
+                    continue
                 source_path = source_of(self.context, runs_as) if runs_as is not None else None
                 if source_path is None or runs_as is None:
                     self.unknown.add(Unknown("context", entry, "is built from a source that is not found"))
@@ -278,6 +297,24 @@ class _Gatherer:
         if layer is not None and not self.written:
             self.unknown.add(Unknown("write", "package.json", f"{layer} may keep an SQLite file"))
         self._prisma()
+
+    def _framework(self, entry: str, origin: str) -> bool:
+        """Read the server that a framework's build makes; whether the entry is one. origin: where it would lie in the context."""
+        server = built_server(self.context, origin)
+        if server is None:
+            return False
+        alone = starts_alone(self.model, self.stage, self.start, self.environment, entry)
+        folder = entry.removesuffix(f"/{posixpath.relpath(origin, server.folder)}")
+        self.server = MadeServer(folder, server.packages if alone else "imported")
+        if server.keeps is not None:
+            self.unknown.add(Unknown("write", server.folder, f"is a server that may keep files: {server.keeps}"))
+        for first in server.sources[:1]:
+            found = javascript_evidence(
+                self.context, first, runs_as=origin, environment=self.environment, also=server.sources[1:], provided=server.provided
+            )
+            self._take(found.files, found.modules, found.programs, found.ports, found.unknown)
+            self._uses(found.written, found.read, [origin], found.files)
+        return True
 
     def _origin(self, path: str) -> str | None:
         """The context path of what a build makes at a path of the image, beside what is copied or below a package.json."""
@@ -303,7 +340,10 @@ class _Gatherer:
             # What a build makes beside the member's package.json may be ignored where the context has it.
             places = image_path(self.model, self.stage, posixpath.join(member.folder, "package.json"))
             built = next((posixpath.normpath(posixpath.join(posixpath.dirname(p), main)) for p in places), None)
-            found.append(path if built is None or self.context.exists(path) else built)
+            if built is None or self.context.exists(path):
+                found.append(path if self.context.exists(path) else source_of(self.context, path) or path)
+            else:
+                found.append(built)
         return found
 
     def _prisma(self) -> None:

@@ -47,7 +47,7 @@ _PYTHON_ROOT = re.compile(
 )
 _JAVASCRIPT_ROOT = re.compile(
     r"\b(process\.(?:set(?:uid|gid|groups|euid|egid)|initgroups)|fs\.(?:promises\.)?l?chown(?:Sync)?)\s*\("
-    r"|(/dev/(?!null|stdout|stderr|stdin|shm|u?random|fd|zero|tty\b|(?:tcp|udp)/)\w+|docker\.sock|/proc/sys\b)"
+    r"|((?<![\w-])/dev/(?!null|stdout|stderr|stdin|shm|u?random|fd|zero|tty\b|(?:tcp|udp)/)\w+|docker\.sock|/proc/sys\b)"
 )
 _GO_ROOT = re.compile(
     r"\b((?:syscall|unix)\.(?:Setuid|Setgid|Chroot|Mount|Sethostname|Setns|Unshare)|os\.L?[Cc]hown)\s*\("

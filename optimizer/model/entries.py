@@ -15,6 +15,7 @@ from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
 
 _JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx")
+_OUTPUTS = frozenset({"build", "dist", "out", "lib", "output"})  # folders that builds write
 _PROJECTS = 20  # of a build context that are looked into
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -74,7 +75,8 @@ class Files(Struct, frozen=True):
         known = path.endswith(_JAVASCRIPT)
         if inside is None and not known:
             inside = next((f for s in (*_JAVASCRIPT, "/index.js") if (f := self.find(path + s, folder)) is not None), None)
-        return inside if inside is not None else self.entry(path if known else f"{path}.js", folder)
+        made = path if known else f"{path}/index.js" if posixpath.normpath(path) in _OUTPUTS else f"{path}.js"
+        return inside if inside is not None else self.entry(made, folder)
 
     def python(self, target: Target, folder: str | None, *, module_runs: bool) -> Found:
         """The files that Python starts. module_runs: ``-m``, for which a package's ``__main__`` counts."""

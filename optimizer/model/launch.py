@@ -17,7 +17,10 @@ PYTHON_SERVERS = frozenset({
     "gunicorn", "uvicorn", "hypercorn", "daphne", "waitress-serve", "waitress", "granian", "celery", "flask", "streamlit", "fastapi",
     "chainlit", "uwsgi", "dramatiq", "arq", "quart", "sanic",
 })  # fmt: skip
-NODE = frozenset({"node", "nodejs", "nodemon", "ts-node", "ts-node-dev", "tsx", "ts-node-esm", "pm2-runtime", "bun", "deno"})
+NODE = frozenset({
+    "node", "nodejs", "nodemon", "ts-node", "ts-node-dev", "tsx", "ts-node-esm", "pm2-runtime", "bun", "deno", "fastify",
+    "remix-serve", "react-router-serve",
+})  # fmt: skip
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 MANAGERS = frozenset({"npm", "yarn", "pnpm", "bun", "yarnpkg"})
 STEP_DOWN = frozenset({"gosu", "su-exec", "setpriv", "runuser", "su", "sudo", "doas", "chroot", "s6-setuidgid", "setuidgid", "chpst"})
@@ -49,6 +52,14 @@ _PLAIN_WRAPPERS = frozenset({
 })  # fmt: skip
 _APPLICATION = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_][\w.]*(\(.*\))?$", re.DOTALL)
 _SERVER_FLAGS = frozenset({"--preload", "--reload", "--capture-output", "--enable-stdio-inheritance", "--no-sendfile", "--proxy-headers"})
+_RUNNERS: Mapping[str, tuple[str, ...]] = {
+    "concurrently": (
+        "-n", "--names", "-c", "--prefix-colors", "-p", "--prefix", "-s", "--success", "-m", "--max-processes", "-l", "--prefix-length",
+        "--kill-signal", "--restart-tries", "--restart-after", "--name-separator", "--default-input-target",
+    ),
+    **dict.fromkeys(("npm-run-all", "run-s", "run-p"), ("--max-parallel", "--npm-path")),
+}  # fmt: skip
+"""Programs that start several commands, or scripts of package.json, and their options that have a value."""
 _MODULE = re.compile(r"[A-Za-z_][\w.]*$")
 
 
@@ -162,11 +173,22 @@ def _uwsgi(words: Argv) -> Target:
     return Target((module.split(":")[0],) if module else (), (file,) if file else (), folder, unknown=reason)
 
 
+def preloads(words: Argv) -> tuple[str, ...]:
+    """The modules that options tell Node to load before the program. words: a command, or some of it."""
+    names = ("-r", "--require", "--import", "--loader", "--experimental-loader")
+    given = [option(words[i:], *names) for i, word in enumerate(words) if (word or "").partition("=")[0] in names]
+    return tuple(value for _, value in given if value is not None)
+
+
 def node_target(name: str, words: Argv) -> Target:
     """What ``node`` and its like run. words: those behind the interpreter."""
     if name in ("bun", "deno", "pm2-runtime", "tsx"):
         while words and words[0] in ("run", "start", "watch", "serve"):
             words = words[1:]
+    if name == "fastify":
+        plugins = [word for word in words[1:] if word is not None and re.search(r"\.[cm]?[jt]s$", word)]
+        known = words[:1] == ("start",) and len(plugins) == 1
+        return Target(files=tuple(plugins)) if known else Target(unknown="fastify loads a plugin that its command does not name")
     index = 0
     while index < len(words):
         word = words[index]
@@ -196,6 +218,8 @@ def unwrap(argv: Argv) -> Argv | None:
         while rest and rest[0] is not None and "=" in rest[0]:
             rest = rest[1:]
         return rest
+    if name == "nodemon":
+        return _restarted(rest)
     if name in _PLAIN_WRAPPERS:
         return _behind_options(rest, ("-p", "--package"))
     if name in ("nice", "ionice", "stdbuf"):
@@ -213,6 +237,29 @@ def unwrap(argv: Argv) -> Argv | None:
     if name in ("sudo", "doas", "setpriv", "runuser"):
         return _behind_options(rest, ("-u", "-g", "-h", "-p", "--user", "--group", "--reuid", "--regid"))
     return None
+
+
+def together(words: Argv) -> tuple[str, ...] | None:
+    """The shell texts that a runner of several commands starts; None for any other program, and where they are known only then."""
+    name, rest = (words[0] or "").rpartition("/")[2], words[1:]
+    found: list[str] = []
+    while name in _RUNNERS and rest:
+        rest = _behind_options(rest, _RUNNERS[name])
+        text, rest = rest[:1], rest[1:]
+        if None in text or any("*" in one for one in text if one is not None):
+            return None
+        found += [one for one in text if one is not None]
+    if name == "concurrently":
+        return tuple(re.sub(r"^(npm|yarn|pnpm):(\S+)$", r"\1 run \2", text) for text in found) or None
+    return tuple(f"npm run {text}" for text in found) or None
+
+
+def _restarted(words: Argv) -> Argv | None:
+    """What nodemon is told to start with ``--exec``; None without that. words: those behind its name."""
+    given, text = option(words, "-x", "--exec")
+    if not given or text is None or not re.fullmatch(r"[\w@./ :=-]+", text):
+        return None
+    return (*text.split(), *_behind_options(words, ("-x", *_NODE_VALUED)))
 
 
 def _behind_options(words: Argv, valued: tuple[str, ...]) -> Argv:

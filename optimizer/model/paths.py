@@ -270,7 +270,13 @@ def _context_path(model: Model, stage: Stage, path: str, before: int | None, mus
                 result = inside if inside == "." or not must_exist or model.context.exists(inside) else None
             if result is not None:
                 return result
-    return None
+    deploys = [p for p in _instructions(model, stage, before) if " deploy" in model.file.instruction(p).text]
+    if not deploys:
+        return None
+    from optimizer.model.deployed import deployed_path  # for few files only
+
+    deployed = deployed_path(model, stage, path, deploys)
+    return deployed if deployed is not None and (not must_exist or model.context.exists(deployed)) else None
 
 
 def build_folder(model: Model, stage: Stage, folder: str, names: Iterable[str], before: int | None = None) -> str | None:

@@ -25,6 +25,7 @@ from optimizer.model.launch import (
     option,
     python_target,
     server_target,
+    together,
     unwrap,
 )
 from optimizer.model.model import Model, Stage
@@ -258,6 +259,9 @@ class _Reader:
         if inner is not None:
             if inner:
                 self.run(inner, source, folder)
+        elif (texts := together(words)) is not None:
+            for one in texts:
+                self.script(parse_script(one), source, folder, ())
         elif name == "su":
             given, text = option(words[1:], "-c", "--command")
             if given and text is not None:

@@ -20,6 +20,8 @@ class InsertUser(Pass):
         folders that nothing below resets are given away there: a folder that a COPY goes into keeps its owner. What the COPY
         brings, or a later step makes, is given away behind the last step.
 
+        Where the file names a user itself, behind all build steps, that user is given what the program writes and root owns.
+
     Why
         A program that runs as root inside a container can change every file of it, and what it breaks out of the container
         with is root's identity. Most programs need none of root's rights.
@@ -68,7 +70,11 @@ class InsertUser(Pass):
         stage = model.final
         command = model.last(stage, "CMD")
         command = command if command is not None else model.last(stage, "ENTRYPOINT")
-        if command is None or model.last(stage, "USER") is not None:
+        if command is None:
+            return
+        user = model.last(stage, "USER")
+        if user is not None:
+            yield from _existing(model, stage, user, command)
             return
         if model.behind(stage).user not in ("root", "0", "0:0", "root:root", None):
             return
@@ -79,6 +85,17 @@ class InsertUser(Pass):
         from optimizer.passes.account.steps import user_steps  # heavy: it reads the program
 
         yield user_steps(model, stage, command)
+
+
+def _existing(model: Model, stage: Stage, user: int, command: int) -> Iterator[Change]:
+    """What the user that the stage itself names has to own, where it is root's."""
+    if user not in stage.positions or command not in stage.positions or _refusal(model, stage) is not None:
+        return
+    from optimizer.passes.account.existing import owned_by_user  # heavy: it reads the program
+
+    change = owned_by_user(model, stage, user, command)
+    if change is not None:
+        yield change
 
 
 def _refusal(model: Model, stage: Stage) -> str | None:

@@ -125,7 +125,7 @@ def _root(files: tuple[str, ...]) -> str | None:
 
 
 def _to_ci(model: Model, position: int, node: Instruction, call: Call, root: str, files: tuple[str, ...]) -> Iterator[Change | Refusal]:
-    from optimizer.context.javascript import lock_agrees, lock_files  # seldom needed
+    from optimizer.context.javascript import lock_files, lock_suffices  # seldom needed
 
     assert model.context is not None
     assert call.verb is not None
@@ -133,7 +133,7 @@ def _to_ci(model: Model, position: int, node: Instruction, call: Call, root: str
     text = node.shell_text
     if not set(locks) & set(files) or text is None:
         return
-    if lock_agrees(model.context, root) is not True:
+    if not lock_suffices(model.context, root):
         yield Refusal(f"{locks[0]} may not agree with package.json, and then `npm ci` would stop", position)
         return
     new = node.edited((text.source(call.verb.start), text.source_end(call.verb.end), "ci"))

@@ -257,9 +257,18 @@ def test_broken_source_is_unknown(make_context):
     assert found.unknown_about("port") == found.unknown
 
 
-def test_a_file_of_another_kind_is_unknown(make_context):
-    found = read(make_context, "import './App.vue'; import './style.css'", entry="main.mjs", **{"App.vue": "<script/>", "style.css": ""})
-    assert [(item.about, item.where) for item in found.unknown] == [("syntax", "App.vue")]
+def test_scripts_of_components_are_read(make_context):
+    script = "import { execFile } from 'node:child_process'\nexecFile(x)\n"
+    component = f'<template><p>{{{{ a < b }}}}</p></template>\n<script setup lang="ts">\n{script}</script>\n'
+    found = read(make_context, "import './App.vue'; import './style.css'", entry="main.mjs", **{"App.vue": component, "style.css": ""})
+    assert [(item.about, item.where) for item in found.unknown] == [("program", "App.vue:4")]
+
+
+def test_the_front_of_an_astro_page_is_read(make_context):
+    front = "import { execFileSync } from 'child_process'\nconst v = execFileSync('git', ['log'])\n"
+    page = f"---\n{front}---\n<script>import 'chart.js'</script>\n<p>{{v}}</p>\n"
+    found = read(make_context, "import './index.astro'", entry="main.mjs", **{"index.astro": page})
+    assert (found.programs, found.modules, found.unknown) == (("git",), ("child_process",), ())
 
 
 def test_a_missing_entry_is_unknown(make_context):

@@ -18,6 +18,7 @@ from optimizer.model.paths import context_path, origin_of, placements
 from optimizer.model.script_program import ScriptProgram, script_program
 from optimizer.model.start import start_of
 from optimizer.passes.base import Change, Refusal
+from optimizer.passes.repair.node_output import missing_output
 from optimizer.passes.split.node_commands import project_install
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.split.steps import FILE_COMMANDS, steps_of
@@ -40,6 +41,10 @@ def repairs(model: Model, stage: Stage) -> Iterator[Change | Refusal]:
         if change is not None:
             yield change
             return
+    output = missing_output(model, stage)
+    if output is not None:
+        yield output
+        return
     if len(builders) != 1 or not _only_copies(model, stage):
         return
     found = _package_file(model, stage, builders[0]) or _packages(model, stage, builders[0])

@@ -81,9 +81,10 @@ def split_node(model: Model, stage: Stage) -> Change | None:
             return None  # it is small already
         raise
     server = standalone_server(model, stage, plan, main, workspace, outputs, application)
-    gain = runtime is not image or bool(system.dropped) or (development and bool(plan.builds)) or server is not None
     stages = NodeStages(model, stage, plan, main, workspace, system, runtime, reference, outputs, development, server=server)
     stages = replace(stages, inputs=_inputs(model, plan, main, workspace))
+    own = server is not None or stages.carried is not None
+    gain = runtime is not image or bool(system.dropped) or (development and bool(plan.builds)) or own
     if model.runtime is not Runtime.DISTROLESS:
         return stages.change() if gain else None
     bare = bare_runtime(model, stage, main.call.ecosystem, application, system)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 
 from optimizer.ecosystems import Action, Call, read_call
+from optimizer.passes.split.steps import steps_of
 from optimizer.syntax import Instruction
 
 MANAGERS = frozenset({"npm", "yarn", "pnpm"})
+INSTALLED_MANAGERS = frozenset({"yarn", "pnpm", "corepack", "yarnpkg", "@yarnpkg/cli-dist", "@pnpm/exe"})
+"""Package managers that an image of Node does not have, or has beside npm, and the packages that bring them."""
 # Commands whose package has another name.
 BINS = {
     "nest": "@nestjs/cli", "tsc": "typescript", "ng": "@angular/cli", "sequelize": "sequelize-cli", "pm2-runtime": "pm2",
     "pm2-docker": "pm2",
     "webpack": "webpack-cli", "babel": "@babel/cli", "babel-node": "@babel/node", "vue-cli-service": "@vue/cli-service", "nuxi": "nuxt",
     "strapi": "@strapi/strapi", "medusa": "@medusajs/medusa", "remix-serve": "@remix-run/serve", "ts-node-esm": "ts-node",
+    "react-router-serve": "@react-router/serve", "fastify": "fastify-cli", "run-s": "npm-run-all", "run-p": "npm-run-all",
     "swc": "@swc/cli", "sentry-cli": "@sentry/cli", "graphql-codegen": "@graphql-codegen/cli",
 }  # fmt: skip
 _PRODUCTION = {"npm": "--omit=dev", "yarn": "--production", "pnpm": "--prod"}
@@ -23,6 +27,16 @@ _DEVELOPMENT = re.compile(r"\s+--(include=dev|include dev|production=false)\b")
 def is_global(call: Call) -> bool:
     """Whether a call installs programs for the whole image."""
     return bool(call.options & {"-g", "--global"}) or (call.verb is not None and call.verb.value == "global")
+
+
+def sets_up_manager(node: Instruction) -> bool:
+    """Whether a RUN does nothing but set up package managers."""
+    found = steps_of(node)
+    steps = [step for step in found or () if not step.cleans and step.program != "corepack"]
+    calls = [step.call for step in steps]
+    names = {re.sub(r"(?<=.)@.*", "", name) for call in calls if call is not None and is_global(call) for name in call.packages}
+    settings = [c for c in calls if c is not None and (is_global(c) or (c.verb is not None and c.verb.value in ("config", "set")))]
+    return found is not None and len(settings) == len(calls) and names <= {*INSTALLED_MANAGERS, "add", "npm"}
 
 
 def project_install(node: Instruction) -> Call | None:

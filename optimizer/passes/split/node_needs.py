@@ -6,7 +6,7 @@ import posixpath
 import re
 
 from optimizer.context.folder import BuildContext
-from optimizer.context.javascript import PackageJson, lock_agrees, lock_files, plug_and_play
+from optimizer.context.javascript import PackageJson, lock_files, lock_suffices, plug_and_play
 from optimizer.context.javascript_source import BUILTIN
 from optimizer.context.workspaces import Workspace
 from optimizer.ecosystems import Call
@@ -51,8 +51,9 @@ def system_packages(
     installed = system.packages
     where = system.positions[0] if system.positions else position
     dependencies = {name: None for package in workspace.packages for name in (*package.dependencies, *package.optional_dependencies)}
+    bundled = {name for package in workspace.packages for name in package.dev_dependencies} & set(application.modules)
     needs: list[str] = []
-    for name in dependencies:
+    for name in (*dependencies, *sorted(bundled - set(dependencies))):
         found = node_package_needs(name)
         if found is None:
             raise Refused(f"what {name} needs of the system depends on how it is used", where)
@@ -95,7 +96,11 @@ def runs_without_development(context: BuildContext, workspace: Workspace, applic
     packages = workspace.packages
     kept = {n for p in packages for n in (p.name, *p.dependencies, *p.optional_dependencies, *p.peer_dependencies) if n is not None}
     dropped = {n for p in packages for n in p.dev_dependencies} - kept
-    if not dropped or "@prisma/client" in kept or application.unknown_about("module"):
+    if not dropped or "@prisma/client" in kept:
+        return False
+    if application.server is not None and application.server.packages == "production":
+        return True
+    if application.unknown_about("module"):
         return False
     modules = set(application.modules) - BUILTIN
     started = {BINS.get(c.name, c.name) for c in application.start.commands if c.name}
@@ -129,7 +134,7 @@ def can_leave_out(model: Model, root: PackageJson, install: Install) -> bool:
     locks = lock_files(context, root.folder)
     match call.ecosystem:
         case "npm":
-            return not install.locked or lock_agrees(context, root.folder) is True
+            return not install.locked or lock_suffices(context, root.folder)
         case "yarn":
             version = re.match(r"yarn@(\d+)", root.package_manager or "")
             modern = context.exists(posixpath.join(root.folder, ".yarnrc.yml")) or (version is not None and int(version[1]) > 1)

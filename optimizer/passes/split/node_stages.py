@@ -19,7 +19,14 @@ from optimizer.model.start import Started
 from optimizer.passes.base import Change
 from optimizer.passes.split.bare import needs_shell
 from optimizer.passes.split.next_standalone import Standalone
-from optimizer.passes.split.node_commands import installing, is_global, production_install, project_install
+from optimizer.passes.split.node_commands import (
+    INSTALLED_MANAGERS,
+    MANAGERS,
+    installing,
+    production_install,
+    project_install,
+    sets_up_manager,
+)
 from optimizer.passes.split.node_distroless import Bare
 from optimizer.passes.split.node_needs import can_leave_out, install_scripts_use
 from optimizer.passes.split.node_steps import Install, Plan, copied_files, installs_apart
@@ -39,8 +46,6 @@ from optimizer.passes.split.shared import (
 from optimizer.passes.split.steps import steps_of
 from optimizer.passes.text import has_inner_comments, quote_names
 from optimizer.syntax import Blank, Instruction, Node
-
-_MANAGERS = frozenset({"yarn", "pnpm", "corepack", "yarnpkg", "@yarnpkg/cli-dist", "@pnpm/exe"})
 
 
 @dataclass
@@ -82,17 +87,24 @@ class NodeStages:
         self.copies = stage_copies(self.model, self.stage)
         plan, main = self.plan, self.main
         self.several = len(plan.installs) > 1
+        application = application_of(self.model, self.stage)
+        made = application.server if application is not None else None
+        # All that runs lies in what the build makes, packages and all.
+        self.carried = made.folder if made is not None and made.packages == "none" and plan.builds else None
         works = bool(plan.checks) or any(self._nearest(b.folder) is main for b in plan.builds)
-        omits = self.development and not self.served and self.server is None and can_leave_out(self.model, self.workspace.root, main)
+        own = self.served or self.server is not None or self.carried is not None
+        omits = self.development and not own and can_leave_out(self.model, self.workspace.root, main)
         # A project below the program's may use the packages of both, since Node searches the folders around a file.
         below = [i for i in plan.installs if i is not main and i.folder.startswith(f"{main.folder.rstrip('/')}/")]
         self.apart = self.several and not works and main.alone and not below and all(self._isolated(b.root) for b in plan.builds)
-        known = self.outputs is not None and (self.several or self._separate)
-        self.third = self.apart or (omits and known and main.locked and (works or self.several))
-        self.production = omits and (self.third or not (works or self.several))
         context = self.model.context
+        known = self.outputs is not None and (self.several or self._separate)
+        # npm would follow a lock that reaches the stage behind the install, so what it resolved cannot be thinned out there.
+        late = context is not None and main.call.ecosystem == "npm" and not main.locked and bool(lock_files(context, main.root))
+        self.third = self.apart or (omits and known and (main.locked or late) and (works or self.several))
+        self.production = omits and (self.third or not (works or self.several))
         agrees = context is not None and (lock_agrees(context, main.root) is True if main.locked else not lock_files(context, main.root))
-        left = self.development and not self.production and not self.served and self.server is None
+        left = self.development and not self.production and not own
         self.prunes = left and not self.several and main.call.ecosystem == "npm" and agrees and (works or self._needs_scripts)
 
     def _nearest(self, folder: str) -> Install | None:
@@ -222,7 +234,9 @@ class NodeStages:
         install = file.instruction(position)
         if not self.several:
             early = [p for p in sorted({*plan.build, *plan.system.positions}) if p <= position]
-            return [production_install(file.instruction(p), main.call) if p == position else file.instruction(p) for p in early]
+            return [
+                production_install(file.instruction(p), main.call, main.locked) if p == position else file.instruction(p) for p in early
+            ]
         kept = {*plan.system.positions, *plan.tools, *plan.global_runs}
         nodes: list[Node] = [
             file.instruction(p)
@@ -238,7 +252,7 @@ class NodeStages:
             nodes.append(line(model, stage, "COPY", f"{words} {'./' if folder == '.' else f'{_quoted(folder)}/'}"))
         alone = line(model, stage, "RUN", installing(install, main.call))
         call = project_install(alone)
-        nodes.append(production_install(alone, call) if self.production and call is not None else alone)
+        nodes.append(production_install(alone, call, main.locked) if self.production and call is not None else alone)
         return nodes
 
     def replaced(self, source: str) -> dict[int, list[Node]]:
@@ -248,10 +262,14 @@ class NodeStages:
         for copy in self.copies:
             if copy.position < max(i.position for i in plan.installs) and _copied_again(model, copy, self.copies):
                 replaced[copy.position] = []
-        if not {name for name in (c.name for c in self._commands) if name in _MANAGERS}:
-            replaced.update({p: [] for p in (*plan.tools, *plan.global_runs) if p not in plan.rest and self._sets_up(p)})
+        if not {name for name in (c.name for c in self._commands) if name in INSTALLED_MANAGERS}:
+            replaced.update(
+                {p: [] for p in (*plan.tools, *plan.global_runs) if p not in plan.rest and sets_up_manager(self.file.instruction(p))}
+            )
         if self.server is not None:
             return self._server(self.server, replaced)
+        if self.carried is not None:
+            return self._carried(self.carried, replaced)
         if self.outputs is None or (self.workspace.members and not (self.third or (not plan.builds and self._separate))):
             return self._everything(replaced)
         made = [_copy(model, stage, self.name, path, plan.last) for path in self.outputs]
@@ -280,13 +298,18 @@ class NodeStages:
         replaced[server.position] = list(server.command)
         return replaced
 
-    def _sets_up(self, position: int) -> bool:
-        """Whether a RUN does nothing but set up package managers, which nothing starts at run time."""
-        steps = [step for step in steps_of(self.file.instruction(position)) or () if not step.cleans and step.program != "corepack"]
-        calls = [step.call for step in steps]
-        names = {re.sub(r"(?<=.)@.*", "", name) for call in calls if call is not None and is_global(call) for name in call.packages}
-        settings = [c for c in calls if c is not None and (is_global(c) or (c.verb is not None and c.verb.value in ("config", "set")))]
-        return len(settings) == len(calls) and names <= {*_MANAGERS, "add", "npm"}
+    def _carried(self, folder: str, replaced: dict[int, list[Node]]) -> dict[int, list[Node]]:
+        """With a server that carries its packages in the place of these, and of sources that it does not read."""
+        last = max(b.position for b in self.plan.builds)
+        application = application_of(self.model, self.stage)
+        reads = application is None or bool(application.read or application.start.scripts or application.unknown_about("read", "module"))
+        reads = reads or any(c.name in MANAGERS for c in self._commands)  # they read package.json
+        for copy in self.copies:
+            inside = copy.destination is not None and f"{copy.destination}/".startswith(f"{self.main.folder.rstrip('/')}/")
+            if copy.position < last and inside and not reads:
+                replaced[copy.position] = []
+        replaced[last] = [_copy(self.model, self.stage, self.name, folder, last), *replaced[last]]
+        return replaced
 
     def _everything(self, replaced: dict[int, list[Node]]) -> dict[int, list[Node]]:
         """With the whole of the project's folder copied, since what the build may have written lies anywhere in it."""
@@ -323,6 +346,8 @@ class NodeStages:
         found = ["the dependencies were installed for the same Node on the same Debian"]
         if self.server is not None:
             found.append(f"the build makes a server of its own with the packages that it needs, {STANDALONE}")
+        if self.carried is not None:
+            found.append("the build makes a server of its own with the packages that it needs")
         if self.outputs:
             found.append(f"the build writes {quote_names([posixpath.relpath(p, self.main.folder) for p in self.outputs])}")
         if self.production or self.prunes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from optimizer.ecosystems import Action, Call, unwrapped
@@ -100,13 +101,17 @@ class Plan:
         return self.installs[0].position
 
 
-def sort_instructions(model: Model, stage: Stage) -> Plan:
+def sort_instructions(model: Model, stage: Stage, installed: Sequence[Install] = ()) -> Plan:
     """Decide for each instruction of a Node stage whether it builds, runs, or both.
+
+    Args:
+        model, stage: The facts.
+        installed: What a stage that it starts from installs.
 
     Raises:
         Refused: That is not known of one, or it cannot be divided.
     """
-    plan = Plan()
+    plan = Plan(list(installed))
     copies = stage_copies(model, stage)
     for position in stage.positions:
         if model.file.instruction(position).keyword == "RUN":

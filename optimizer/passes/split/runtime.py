@@ -9,6 +9,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.paths import placements
 from optimizer.passes.base import Change
+from optimizer.passes.split.node_commands import INSTALLED_MANAGERS, sets_up_manager
 from optimizer.passes.split.shared import (
     Refused,
     SystemPackages,
@@ -21,7 +22,7 @@ from optimizer.passes.split.shared import (
 )
 from optimizer.passes.split.steps import FILE_COMMANDS, SystemSteps, steps_of
 from optimizer.passes.text import quote_names
-from optimizer.syntax import Node
+from optimizer.syntax import Instruction, Node
 
 _LANGUAGES = frozenset({"python", "node", "ruby"})
 
@@ -36,26 +37,33 @@ def slim_runtime(model: Model, stage: Stage) -> Change | None:
         Refused: There is something to gain, and evidence does not reach.
     """
     image = stage.image
-    if image is None or image.family not in _LANGUAGES or image.variant != "full" or image.package_manager != "apt":
+    if image is None or image.family not in _LANGUAGES or image.package_manager != "apt":
         return None
     bases = _bases(model, stage)
+    settings = _settings(model, bases)
+    if settings is None or (image.variant != "full" and not (image.variant == "slim" and any(map(sets_up_manager, _runs(model, bases))))):
+        return None
     sources = [s for i in sorted(model.dependencies[stage.index]) if (s := model.stages[i]) not in bases]
     installed = _installed(model, stage)
-    if not sources or model.context is None or installed is None or any(base.positions for base in bases):
+    if not sources or model.context is None or installed is None or (image.family != "node" and any(base.positions for base in bases)):
         return None
     if any(s.image is None or (s.image.family, s.image.version, s.image.distribution) != _kind(image) for s in sources):
         return None  # what another image built may need what only that one has
     application = application_of(model, stage)
     if application is None or application.language != image.family:
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
+    if any(base.positions for base in bases) and INSTALLED_MANAGERS & set(application.programs):
+        return None
     runtime, reference = _twin(model, stage, [stage, *bases][-1], image)
     system = _needs(model, stage, application, runtime, installed)
     file = model.file
-    new: list[Node] = [from_line(model, stage, reference, stage.name)]
+    new: list[Node] = [from_line(model, stage, reference, stage.name), *settings]
     packages = tuple(p for p in with_certificates((*system.kept, *installed), image, runtime) if p not in installed)
     if packages:
         new.append(apt_install(model, stage, packages, install_options(packages, ())))
     evidence = ["the stage copies what was built for the same version on the same Debian, and builds nothing itself"]
+    if any(base.positions for base in bases):
+        evidence.append("nothing starts the package manager of the stage that it started from")
     if system.kept:
         evidence.append(f"the program needs {quote_names(system.kept)} when it runs")
     changed = file.replaced(stage.position, stage.position + 1, new)
@@ -73,6 +81,20 @@ def _bases(model: Model, stage: Stage) -> list[Stage]:
         stage = model.stages[stage.base]
         found.append(stage)
     return found
+
+
+def _runs(model: Model, bases: list[Stage]) -> list[Instruction]:
+    return [node for base in bases for p in base.positions if (node := model.file.instruction(p)).keyword == "RUN"]
+
+
+def _settings(model: Model, bases: list[Stage]) -> list[Node] | None:
+    """What stages set for those that start from them, in order; None when they do more than that and set up package managers."""
+    nodes = [model.file.instruction(p) for base in reversed(bases) for p in base.positions]
+    if any(node.keyword not in ("ENV", "ARG", "WORKDIR", "LABEL", "RUN") for node in nodes) or not all(
+        map(sets_up_manager, _runs(model, bases))
+    ):
+        return None
+    return [node for node in nodes if node.keyword != "RUN"]
 
 
 def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
@@ -107,6 +129,8 @@ def _installs_wheels(model: Model, stage: Stage, position: int, call: Call) -> b
 
 
 def _twin(model: Model, stage: Stage, root: Stage, image: BaseImage) -> tuple[BaseImage, str]:
+    if image.variant == "slim":
+        return image, model.file.instruction(root.position).value.split()[0]
     for twin in runtime_twins(image):
         found, text = lookup(twin), reference_text(model, root, image, twin)
         if found is not None and found.variant == "slim" and text is not None:

@@ -52,6 +52,9 @@ def started(model: Model, stage: Stage, position: int, entry: int | None) -> Cha
     reason = reason or (_tied_to_folder(model, stage, position) if moved else None)
     if reason is not None:
         return reason
+    inner = unwrap(found.words)
+    if inner and inner[0] != "node" and "/" not in (inner[0] or "/"):
+        return f"it starts {inner[0]}, which only npm's PATH may find"
     program = _program(model, stage, found)
     if program is None:
         return f"where {found.words[0]} lies is not known"
@@ -85,7 +88,7 @@ def _handed_on(model: Model, stage: Stage, words: tuple[str, ...], entry: int | 
         same = first is not None and unwrap((*first, *words)) == words
         return None if same else "the ENTRYPOINT may look at the command"
     image = stage.image
-    if stage.base is not None or image is None or not (image.family == "node" or image.entrypoint == ()):
+    if image is None or not (image.family == "node" or image.entrypoint == ()):
         return "what the base image does with the command is not known"
     return None
 
