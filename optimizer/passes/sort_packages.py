@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optimizer.ecosystems import SYSTEM, Action
+from optimizer.ecosystems import SYSTEM, Action, Call
 from optimizer.model import Model
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.passes.runs.purposes import calls_of
@@ -60,7 +60,7 @@ class SortPackages(Pass):
                     continue
                 if call.verb.text not in _VERBS:
                     continue
-                words = _list(run, command, call.verb)
+                words = _list(run, command, call)
                 if len(words) < _FEWEST or _sorted([w.text for w in words]):
                     continue
                 reason = _reason(run, words)
@@ -71,13 +71,16 @@ class SortPackages(Pass):
                 yield Change("sort the list of packages", file, (run.position,), ("the order of names has no meaning here",))
 
 
-def _list(run: ReadableRun, command: Command, verb: Word) -> list[Word]:
-    """The words behind the verb's options when each of them begins a line, else none."""
-    words = [w for w in command.words if w.start > verb.end]
+def _list(run: ReadableRun, command: Command, call: Call) -> list[Word]:
+    """The words behind the verb's options when each of them begins a line and is a package, else none."""
+    assert call.verb is not None
+    words = [w for w in command.words if w.start > call.verb.end]
     while words and words[0].text.startswith("-"):
         words = words[1:]
     while words and words[-1].text.startswith("-"):
         words = words[:-1]
+    if all(w.value is not None for w in words) and sum(not w.text.startswith("-") for w in words) > len(call.packages):
+        return []  # one is the value of an option
     return words if all(_begins_line(run, word) for word in words) else []
 
 
