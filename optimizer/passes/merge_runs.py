@@ -192,7 +192,7 @@ def _folder_gone(script: Script, state: State) -> str | None:
             text = word.text.strip("\"'")
             path = state.path(text) if not text.startswith("-") else None
             names = {posixpath.basename(folder) for folder in above} if moves and not text.startswith("/") else set[str]()
-            if "PWD" in text or text.rstrip("/") in names or (path is not None and any(fnmatch(folder, path) for folder in above)):
+            if "pwd" in text.lower() or text.rstrip("/") in names or (path is not None and any(fnmatch(folder, path) for folder in above)):
                 return "the first may remove the folder that both work in"
     return None
 
