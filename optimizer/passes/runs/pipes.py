@@ -32,6 +32,8 @@ _READS = (_WRITES - {"echo", "printf", "env"}) | frozenset({
     "cpio", "crontab", "mysql", "psql", "grep", "egrep", "fgrep", "bc", "passwd", "iconv", "docker", "sha512sum", "shasum", "unxz", "nl",
 })  # fmt: skip
 _SAME_SHELL = frozenset({"/bin/ash"})  # where /bin/sh is the same program
+# What these hand to a shell is short enough for a pipe to hold, should the script end before its last line.
+_SHORT = frozenset({"curl", "wget", "echo", "printf"})
 _INTERPRETERS = frozenset({"bash", "sh", "php", "python", "python3", "node", "perl", "ruby"})
 
 
@@ -97,6 +99,8 @@ def _otherwise(model: Model, position: int, shell: str) -> str | None:
     if script is None or not script.understood:
         return "a RUN is not understood"
     for pipeline in _pipelines(script.statements):
+        if pipeline.negated:
+            return "a failure of a pipe is what `!` asks for"
         if (cut := _cut_off(pipeline)) is not None:
             return f"`{cut}` ends a pipe before it is read"
         if (silent := _silenced(pipeline)) is not None:
@@ -131,6 +135,7 @@ def _cut_off(pipeline: Pipeline) -> str | None:
             or (name in ("grep", "egrep", "fgrep") and (_finds_one(text) or _thrown_away(command, "", "1", "&")))
             or (name in ("sed", "gsed") and re.search(r"(?:^|[\d/$;'\"{} ])[qQ]\s*\d*\s*(?:[;'\"} ]|$)|(?:^|\s)(?:-f|--file)", text))
             or (name.endswith("awk") and re.search(r"exit|getline|(?:^|\s)(?:-f|--file)|^\W*BEGIN\s*\{[^}]*\}\W*$", text))
+            or (name == "tar" and "--occurrence" in text)
             or (name == "jq" and re.search(r"(?:^|\s)(?:-\w*n|--null-input)|halt", text))
             or (name in _INTERPRETERS and re.search(r"exit|last|head|read\w*\(|input\(|next|islice|break", text))
         ):
@@ -162,6 +167,8 @@ def _silenced(pipeline: Pipeline) -> str | None:
 def _doubtful(script: Script | None) -> Iterator[str]:
     """The commands of pipes that may fail without harm, or may not read to the end."""
     for pipeline in _pipelines(script.statements) if script is not None and script.understood else ():
+        first = pipeline.commands[0]
+        short = isinstance(first, Command) and unwrapped(first).program in _SHORT
         for index, command in enumerate(pipeline.commands):
             if not isinstance(command, Command):
                 yield command.kind
@@ -169,7 +176,8 @@ def _doubtful(script: Script | None) -> Iterator[str]:
             words = unwrapped(command).words
             name = unwrapped(command).program or "a command"
             last = index == len(pipeline.commands) - 1
-            if (not last and not _writes(name, words)) or (index and not _reads_all(name, words)):
+            partly = name in ("bash", "sh") and not short
+            if (not last and not _writes(name, words)) or (index and (partly or not _reads_all(name, words))):
                 yield name.rpartition("/")[2]
 
 
