@@ -27,6 +27,7 @@ from optimizer.passes.split.python_distroless import PACKAGES, REFERENCE, VERSIO
 from optimizer.passes.split.python_headers import install_texts, unused_headers
 from optimizer.passes.split.python_in_place import in_place
 from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
+from optimizer.passes.split.python_setup import sets_up
 from optimizer.passes.split.python_steps import Plan, sort_instructions
 from optimizer.passes.split.shared import (
     IN_SLIM,
@@ -81,7 +82,12 @@ def split_python(model: Model, stage: Stage) -> Change | None:
         return None
     compilers = compilers or debian  # pip recommends them
     gains = smaller or compilers or managed
-    if not (managed or any(c.ecosystem == "pip" for c in calls)) or not (gains or _fetches(model, calls)):
+    installs = (
+        managed
+        or any(c.ecosystem == "pip" for c in calls)
+        or any(sets_up(model.file.instruction(p)) for p in stage.positions if model.file.instruction(p).keyword == "RUN")
+    )
+    if not installs or not (gains or _fetches(model, calls)):
         return None
     if image.package_manager != "apt":
         removed = any("apk del" in model.file.instruction(p).value for p in stage.positions)

@@ -28,6 +28,7 @@ from optimizer.passes.split.python_managers import (
     project_folder,
     without_system,
 )
+from optimizer.passes.split.python_setup import compiles_in_place, installs_by_setup, sets_up
 from optimizer.passes.split.shared import Refused, installs_of
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
 from optimizer.syntax import Instruction, Node
@@ -95,7 +96,9 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
     plan = Plan()
     copies = stage_copies(model, stage)
     calls = {p: installs_of(model.file.instruction(p)) for p in stage.positions if model.file.instruction(p).keyword == "RUN"}
-    installs = [p for p, found in calls.items() if any(c.ecosystem in ("pip", *MANAGERS) for c in found)]
+    installs = [
+        p for p, found in calls.items() if any(c.ecosystem in ("pip", *MANAGERS) for c in found) or sets_up(model.file.instruction(p))
+    ]
     plan.manager = manager_of([call for found in calls.values() for call in found])
     last = installs[-1] if installs else -1
     early = [(p, model.file.instruction(p)) for p in stage.positions if p <= last]
@@ -159,15 +162,16 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     venv = next((v for step in steps if (v := _makes_venv(step, model.before(position)))), None)
     system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
     entering = [step for step in steps if activated(step.command) is not None]
-    compiled = [step for step in steps if _compiles_in_place(step)]
+    compiled = [step for step in steps if compiles_in_place(step)]
+    installed = [step for step in steps if installs_by_setup(step)]
     others = [
         step
         for step in steps
-        if step not in (*entering, *compiled, *pip, *tools, *managed, *system)
+        if step not in (*entering, *compiled, *installed, *pip, *tools, *managed, *system)
         and not step.cleans
         and not _makes_venv(step, model.before(position))
     ]
-    if not (pip or tools or managed or system or venv or compiled):
+    if not (pip or tools or managed or system or venv or compiled or installed):
         plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
         if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
             plan.sources.append(position)
@@ -191,8 +195,10 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
         if plan.venv is not None or place is None or moved:
             raise Refused("the place of its virtual environment is not clear", position)
         plan.venv = place
-    if pip or venv or tools or managed or compiled:
+    if pip or venv or tools or managed or compiled or installed:
         plan.build.append(position)
+    if installed:
+        _sort_setup(model, plan, position, copies)
     if compiled:
         if model.before(position).workdir is None or any(step.program == "cd" for step in steps):
             raise Refused("the folder that it compiles in is not clear", position)
@@ -271,11 +277,17 @@ def _sort_manager_call(model: Model, plan: Plan, position: int, call: Call, copi
         check_python(model, stage, folder)
 
 
-def _compiles_in_place(step: Step) -> bool:
-    """Whether a step leaves the extensions of the project that it stands in among the sources."""
-    words = [word.value for word in step.command.words]
-    in_place = words[2:3] == ["build_ext"] and bool({"--inplace", "-i"} & set(words[3:]))
-    return re.fullmatch(r"python[\d.]*", step.program or "") is not None and words[1:2] == ["setup.py"] and in_place
+def _sort_setup(model: Model, plan: Plan, position: int, copies: list[CopyFacts]) -> None:
+    """A RUN of ``setup.py install`` goes to the build stage, when what the project depends on is known."""
+    assert model.context is not None
+    place = model.before(position).workdir
+    folder = next((f for c in reversed(copies) if place is not None and (f := _folder_at(model, c, place)) is not None), None)
+    names = project_requirements(model.context, folder) if folder is not None else None
+    if names is None:
+        raise Refused("what setup.py installs is not known: its dependencies are computed or not declared", position)
+    plan.requirements += [Requirement(name) for name in names]
+    plan.project.append(position)
+    plan.pip += [position] if position not in plan.pip else []
 
 
 def _makes_venv(step: Step, state: State) -> str | None:
