@@ -50,7 +50,6 @@ PASSES: tuple[Pass, ...] = (
     UniformKeywords(),  # before everything that writes instructions like their neighbours
     LowercaseStageNames(),
     DropBlankContinuations(),  # before everything that joins and divides lines
-    DropDeadStages(),  # before everything else that rewrites stages
     DropOverriddenCommands(),  # before what reads commands: one that is not run is no evidence
     DropRedundantPlatform(),
     ReplaceEndedBases(),  # before everything that asks what the base image holds
@@ -64,6 +63,7 @@ PASSES: tuple[Pass, ...] = (
     AssumeYes(),
     SkipLoginLog(),
     RepairStages(),  # before the others, so that the others see a build that works
+    DropDeadStages(),  # behind repairing, which may copy from a stage that was forgotten
     InstallLocked(),  # before the passes that move or divide what installs
     ReorderCopies(),  # before merging, which would join an install with steps that read the source
     StartProgram(),  # before splitting, which leaves a package manager behind where nothing starts it

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from optimizer.model import Model, Stage, stage_number
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
+from optimizer.passes.text import has_inner_comments
 from optimizer.syntax import Blank, Comment, Instruction
 
 
@@ -23,15 +24,15 @@ class DropDeadStages(Pass):
         variable decides which stage another one takes, where later stages are called by number, where a comment speaks about it.
 
     Safety
-        Safe for a stage without a name, which no build can ask for but by its number. A named one may be the target of a build
-        that nobody wrote down, so dropping it is unsafe.
+        Safe for a stage without a name that neither copies nor runs anything. A named one may be the target of a build that nobody
+        wrote down, and one that makes something may have been forgotten by those behind it, so dropping these is unsafe.
     """
 
     name = "drop-dead-stages"
     alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
-            "FROM golang:1.22\nRUN go version\n\nFROM debian:bookworm\nCOPY app /app\n",
+            "FROM golang:1.22\n\nFROM debian:bookworm\nCOPY app /app\n",
             "FROM debian:bookworm\nCOPY app /app\n",
         ),
         Keeps(
@@ -55,8 +56,8 @@ class DropDeadStages(Pass):
                 continue
             start, end = _span(model, stage)
             file = model.file.replaced(start, end, ())
-            safety = Safety.UNSAFE if stage.name else Safety.SAFE
-            assumption = f"no build has {stage.name} as its target" if stage.name else ""
+            assumption = _assumption(model, stage)
+            safety = Safety.UNSAFE if assumption else Safety.SAFE
             evidence = ("no other stage starts from it, copies from it or mounts it",)
             yield Change("drop a stage that nothing needs", file, tuple(range(start, end)), evidence, safety, assumption)
 
@@ -73,13 +74,21 @@ def _needed(model: Model) -> set[int]:
     return needed
 
 
+def _assumption(model: Model, stage: Stage) -> str:
+    """What has to hold, so that nobody misses the stage; empty where nobody can."""
+    if stage.name:
+        return f"no build has {stage.name} as its target"
+    makes = any(model.file.instruction(position).keyword in ("RUN", "COPY", "ADD") for position in stage.positions)
+    return "the stages behind it are complete without what it makes" if makes else ""
+
+
 def _reason(model: Model, stage: Stage) -> str | None:
     """Why a stage that no other needs has to stay."""
     start, end = _span(model, stage)
     nodes = model.file.nodes
     if start and isinstance(nodes[start - 1], Comment):
         return "a comment stands above it"
-    if any(isinstance(node, Comment) or "\n#" in node.text for node in nodes[start:end]):
+    if any(isinstance(n, Comment) or (isinstance(n, Instruction) and has_inner_comments(n)) for n in nodes[start:end]):
         return "it holds comments"
     if not model.stages[-1].positions:
         return "the last one is empty, so the file is there for the others"
