@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
+from optimizer.context.found import Found
 from optimizer.context.places import HOLE, TEMPORARY, Place, Unknown, join, resolve
 from optimizer.context.source_text import line_of
 
@@ -158,18 +159,16 @@ class _Source:
         return values[0].strip() if len(values) == 1 and parameter is None else None
 
 
-class _Reader:
+class _Reader(Found):
     def __init__(self, settings: dict[str, str], base: str | None, environment: Mapping[str, str], sqlite: bool) -> None:
+        super().__init__()
         self.settings = settings
         self.base = base
         self.environment = environment
         self.sqlite = sqlite
         self.databases = False
         self.read: set[Place] = set()
-        self.written: set[Place] = set()
-        self.programs: set[str] = set()
         self.root: set[str] = set()
-        self.unknown: set[Unknown] = set()
 
     def add(self, source: _Source) -> None:
         code = source.code
@@ -269,10 +268,7 @@ class _Reader:
         ):
             return
         text = self.value(source, first)
-        if not text or HOLE in text:
-            self.unknown.add(Unknown("program", where, "starts a program whose name is computed"))
-        else:
-            self.programs.add(text.split()[0])
+        self.program(text if HOLE in text else text.partition(" ")[0], where)
 
     def sink(self, source: _Source, expression: str, where: str) -> None:
         """A log file, whose name may get a date: files below its folder."""
@@ -305,15 +301,6 @@ class _Reader:
     def write(self, source: _Source, expression: str, where: str, *, folder: bool = False) -> None:
         text = self.value(source, expression)
         self.place(text + "/" if folder and text else text, where)
-
-    def place(self, text: str, where: str) -> None:
-        if text.startswith(TEMPORARY):
-            return
-        place = resolve(text) if text else None
-        if place is None:
-            self.unknown.add(Unknown("write", where, "writes to a computed path"))
-        else:
-            self.written.add(place)
 
     def value(self, source: _Source, expression: str, depth: int = 0) -> str:
         """The text of a path: literals, names with one value, ``Path.Combine``, settings, their sums; otherwise with holes."""

@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
-from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, join, parent, resolve
+from optimizer.context.found import Found
+from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, join, parent
 from optimizer.context.source_text import line_of
-from optimizer.syntax.shell import parse_script
 
 _TOKEN = re.compile(
     r'(?P<comment>//[^\n]*?(?=\?>|\n|$)|#(?!\[)[^\n]*?(?=\?>|\n|$)|/\*.*?\*/)|(?P<double>"(?:\\.|[^"\\])*")|(?P<single>\x27(?:\\.|[^\x27\\])*\x27)'
@@ -130,15 +130,13 @@ class _Source:
         return values[0].strip() if len(values) == 1 else None
 
 
-class _Reader:
+class _Reader(Found):
     def __init__(self, root: str, environment: Mapping[str, str]) -> None:
+        super().__init__()
         self.root = root
         self.environment = environment
         self.sources: list[_Source] = []
-        self.written: set[Place] = set()
-        self.programs: set[str] = set()
         self.root_calls: set[str] = set()
-        self.unknown: set[Unknown] = set()
 
     def add(self, source: _Source) -> None:
         code = source.code
@@ -231,34 +229,13 @@ class _Reader:
         listed = re.match(r"\[|array\s*\(", first)
         if listed is not None:
             name = self.value(source, split_expressions(first, listed.end())[0])
-            if HOLE in name or not name:
-                self.unknown.add(Unknown("program", where, "starts a program whose name is computed"))
-            else:
-                self.programs.add(name)
+            self.program(name, where)
         elif "Process::path" not in call[0]:
             self.shell(self.value(source, first), where)
-
-    def shell(self, text: str, where: str) -> None:
-        """A text that a shell runs."""
-        script = parse_script(text.replace(HOLE, "$HOLE"))
-        names = [command.name for command in script.commands]
-        if not script.understood or not names or any(name is None or "$HOLE" in name for name in names):
-            self.unknown.add(Unknown("program", where, "starts a program whose name is computed"))
-            return
-        self.programs.update(name for name in names if name is not None)
 
     def write(self, source: _Source, expression: str, where: str, *, folder: bool = False) -> None:
         text = self.value(source, expression)
         self.place(text + "/" if folder and text else text, where)
-
-    def place(self, text: str, where: str) -> None:
-        if text.startswith((TEMPORARY, "/tmp/", "php://", "data:", "http://", "https://")) or text == "/tmp":
-            return
-        place = resolve(text) if text else None
-        if place is None:
-            self.unknown.add(Unknown("write", where, "writes to a computed path"))
-        elif place.path not in ("/dev/null", "/dev/stdout", "/dev/stderr"):
-            self.written.add(place)
 
     def value(self, source: _Source, expression: str, depth: int = 0) -> str:
         """The text of a path: literals, names with one value, ``__DIR__``, settings, joined with dots; otherwise with holes."""

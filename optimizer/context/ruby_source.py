@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
+from optimizer.context.found import Found
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, join, parent, resolve
 from optimizer.context.ruby_text import MARK, RubyText
 from optimizer.context.source_text import line_of
-from optimizer.syntax.shell import parse_script
 
 _WRITE = re.compile(
     r"(?<![\w.])(?:::)?(?:File|IO|FileUtils|Dir|Pathname)\s*\.\s*(write|binwrite|append|delete|unlink|rename|symlink|link|truncate|mkfifo|mkdir\w*|makedirs|touch"
@@ -91,18 +91,16 @@ def ruby_evidence(context: BuildContext, files: Iterable[str], root: str, enviro
     )  # fmt: skip
 
 
-class _Reader:
+class _Reader(Found):
     def __init__(self, root: str, environment: Mapping[str, str]) -> None:
+        super().__init__()
         self.root = root
         self.environment = environment
         self.sources: list[RubyText] = []
         self.read: set[Place] = set()
-        self.written: set[Place] = set()
-        self.programs: set[str] = set()
         self.ports: set[int] = set()
         self.modules: set[str] = set()
         self.root_calls: set[str] = set()
-        self.unknown: set[Unknown] = set()
 
     def add(self, source: RubyText) -> None:
         code = source.code
@@ -256,38 +254,13 @@ class _Reader:
             return
         text = self.value(source, parts[0])
         if len(parts) > 1 or len(plain) > 1:
-            if HOLE in text or not text:
-                self.unknown.add(Unknown("program", where, "starts a program whose name is computed"))
-            else:
-                self.programs.add(text)
+            self.program(text, where)
         else:
             self.shell(text, where)
-
-    def shell(self, text: str, where: str) -> None:
-        """A text that a shell runs."""
-        script = parse_script(text.replace(HOLE, "$HOLE"))
-        names = [command.name for command in script.commands]
-        if not script.understood or not names or None in names or any(name is not None and "$HOLE" in name for name in names):
-            self.unknown.add(Unknown("program", where, "starts a program whose name is computed"))
-            return
-        self.programs.update(name for name in names if name is not None)
-        for command in script.commands:
-            for redirect in command.redirects:
-                if ">" in redirect.operator and redirect.target is not None and redirect.target.value not in ("/dev/null", "1", "2"):
-                    self.place((redirect.target.value or HOLE), where)
 
     def write(self, source: RubyText, expression: str, where: str, *, folder: bool = False) -> None:
         text = self.value(source, expression)
         self.place(text + "/" if folder and text else text, where)
-
-    def place(self, text: str, where: str) -> None:
-        if text.startswith((TEMPORARY, "/tmp/")) or text == "/tmp":
-            return
-        place = resolve(text) if text else None
-        if place is None:
-            self.unknown.add(Unknown("write", where, "writes to a computed path"))
-        elif place.path not in ("/dev/null", "/dev/stdout", "/dev/stderr"):
-            self.written.add(place)
 
     def place_of(self, source: RubyText, expression: str) -> Place | None:
         return resolve(self.value(source, expression))

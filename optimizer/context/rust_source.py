@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
-from optimizer.context.places import HOLE, TEMPORARY, Place, Unknown, join, resolve
+from optimizer.context.found import Found
+from optimizer.context.places import HOLE, TEMPORARY, Place, Unknown, join
 from optimizer.context.source_text import RUST_SOURCES, line_of, set_apart, source_evidence
 
 _WRITES = re.compile(
@@ -112,13 +113,12 @@ def _crates(context: BuildContext) -> dict[str, str]:
     return {name: path for name, path in found.items() if isinstance(name, str)}
 
 
-class _Reader:
+class _Reader(Found):
     def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__()
         self.environment = environment
         self.sources: dict[str, tuple[str, list[str]]] = {}
-        self.written: set[Place] = set()
         self.root: set[str] = set()
-        self.unknown: set[Unknown] = set()
 
     def read(self, path: str) -> None:
         code, _ = self.sources[path]
@@ -146,13 +146,7 @@ class _Reader:
 
     def write(self, path: str, expression: str, where: str, *, folder: bool = False) -> None:
         text = self.value(path, expression)
-        if text.startswith(TEMPORARY):
-            return
-        place = resolve(text + "/" if folder and text else text) if text else None
-        if place is None:
-            self.unknown.add(Unknown("write", where, "writes to a computed path"))
-        else:
-            self.written.add(place)
+        self.place(text + "/" if folder and text else text, where)
 
     def value(self, path: str, expression: str, depth: int = 0) -> str:
         """The text of a path, with holes for what is computed."""

@@ -23,7 +23,7 @@ def read(make_context: MakeContext, source: str, settings: str = "", *, sqlite: 
         ('new FileStream($"/data/{name}.bin", FileMode.Create);', ["/data"]),
         ('new StreamWriter(Path.Join(AppContext.BaseDirectory, "log"), true);', ["/app/log"]),
         ('File.Create(config["Out"] ?? "b.txt");', ["b.txt"]),
-        ('File.Delete(Environment.GetEnvironmentVariable("X") ?? "/tmp/x/y");', ["/tmp/x/y"]),
+        ('File.Delete(Environment.GetEnvironmentVariable("X") ?? "/tmp/x/y");', []),
         ('new LoggerConfiguration().WriteTo.Console().WriteTo.File("logs/a-.txt", rollingInterval: RollingInterval.Day);', ["logs"]),
         ('ZipFile.ExtractToDirectory(given, "out");', ["out"]),
         ('// File.Delete(x);\n/* File.Delete(x); */ var s = "File.Delete(x)";', []),
