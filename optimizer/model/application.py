@@ -11,19 +11,13 @@ from typing import Literal
 from msgspec import Struct
 
 from optimizer.context.django import DjangoSettings, django_settings, project_folder
-from optimizer.context.frameworks import Packages, built_server
 from optimizer.context.golang import GoModule, go_module
-from optimizer.context.javascript import PackageJson, package_json
-from optimizer.context.javascript_source import SOURCES as SCRIPTS
-from optimizer.context.javascript_source import javascript_evidence
+from optimizer.context.javascript import PackageJson
 from optimizer.context.native import native_sources
-from optimizer.context.nextjs import is_standalone_server, routes
 from optimizer.context.places import Place, Unknown
 from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import RequirementFiles, requirement_files
-from optimizer.context.workspaces import workspace_around
 from optimizer.knowledge.go_modules import go_needs
-from optimizer.model.built import source_of
 from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program, native_settings
 from optimizer.model.effects import (
     FOLDER_VARIABLES,
@@ -33,36 +27,18 @@ from optimizer.model.effects import (
     root_calls,
     server_ports,
     server_writes,
-    site_server,
     streamlit_pages,
-    unclear_database,
 )
 from optimizer.model.launch import LANGUAGES, PYTHON, PYTHON_SERVERS
 from optimizer.model.model import Model, Stage
-from optimizer.model.node_start import preloaded, starts_alone
-from optimizer.model.paths import context_path, image_path
+from optimizer.model.node_program import use_node
+from optimizer.model.paths import image_path
 from optimizer.model.sources import SOURCES, source_use
 from optimizer.model.start import Start, healthcheck_of, start_of
 from optimizer.model.stores import settings_files, settings_stores, source_stores
+from optimizer.model.used import MadeServer, Used
 
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
-
-
-class Used(Struct, frozen=True, order=True):
-    """A path that a program writes or reads. path: absolute, in the image; folder: it is a folder, or names below it are
-    computed; where: "file:line" or another place that says so."""
-
-    path: str
-    folder: bool = False
-    where: str = ""
-
-
-class MadeServer(Struct, frozen=True):
-    """A server that a framework's build makes. folder: the folder of the image it lies in, all of it; packages: which of the
-    project's it needs, as in ``optimizer.context.frameworks.BuiltServer``."""
-
-    folder: str
-    packages: Packages
 
 
 class Application(Struct, frozen=True):
@@ -114,12 +90,14 @@ def application_of(model: Model, stage: Stage) -> Application | None:
     kept: dict[int, Application | None] = model.__dict__.setdefault("_applications", {})
     if stage.index not in kept:
         start = start_of(model, stage) if model.context is not None else None
-        kept[stage.index] = _Gatherer(model, stage, start).gather() if start is not None else None
+        kept[stage.index] = Gatherer(model, stage, start).gather() if start is not None else None
     return kept[stage.index]
 
 
 @dataclass
-class _Gatherer:
+class Gatherer:
+    """What is found of a program while its source is read; the modules of the languages add to it."""
+
     model: Model
     stage: Stage
     start: Start
@@ -152,7 +130,7 @@ class _Gatherer:
         if self.start.language == "python":
             self._python([e for e in entries if e.endswith(".py") or self._script_of_python(e)])
         elif self.start.language == "node":
-            self._node([e for e in entries if e.endswith(SCRIPTS) or self._script_of_node(e)])
+            use_node(self, entries)
         elif self.start.language in SOURCES:
             self._source(self.start.language)
         elif self.start.language not in ("go", "c", "rust"):
@@ -205,13 +183,13 @@ class _Gatherer:
         if any("streamlit" in command.words for command in self.start.commands):
             evidence_of += streamlit_pages(self.context, entries)
         found = python_evidence(self.context, evidence_of, environment=self.environment)
-        self._take(found.files, found.imports, found.programs, found.ports, found.unknown)
-        self._uses(found.written, found.read, entries, found.files)
+        self.take(found.files, found.imports, found.programs, found.ports, found.unknown)
+        self.uses(found.written, found.read, entries, found.files)
         for entry in entries:
             if posixpath.basename(entry) == "gunicorn.conf.py" or entry.endswith("gunicorn_conf.py"):
                 named = configured_writes(self.context.read_text(entry) or "")
                 places = [Place("absolute" if path.startswith("/") else "cwd", path) for path in named]
-                self._uses(places, (), entries, (entry,))
+                self.uses(places, (), entries, (entry,))
         if self.django is not None:
             self._settings(self.django, entries)
 
@@ -225,17 +203,17 @@ class _Gatherer:
         found += [(name, file) for file in settings for name in settings_stores(self.context.read_text(file) or "")]
         for name, file in found:
             if posixpath.basename(name) not in known:
-                self._uses([Place("absolute" if name.startswith("/") else "cwd", posixpath.normpath(name))], (), [], (file,))
+                self.uses([Place("absolute" if name.startswith("/") else "cwd", posixpath.normpath(name))], (), [], (file,))
 
     def _settings(self, settings: DjangoSettings, entries: list[str]) -> None:
         databases = [database.place for database in settings.databases]
         collects = any("collectstatic" in command.words for command in self.start.commands)
         files = (settings.file, *self.files)
-        self._uses([place for place in (*databases, *settings.logs) if place is not None], (), entries, files)
+        self.uses([place for place in (*databases, *settings.logs) if place is not None], (), entries, files)
         folders = [settings.media_root or self._uploads(settings), settings.static_root if collects else None]
-        self._uses([Place(place.kind, place.path, True) for place in folders if place is not None], (), entries, files)
+        self.uses([Place(place.kind, place.path, True) for place in folders if place is not None], (), entries, files)
         if settings.static_root is not None:
-            self._uses((), [settings.static_root], entries, files)
+            self.uses((), [settings.static_root], entries, files)
         unknown = {u for u in settings.unknown if collects or "STATIC_ROOT" not in u.what}
         self.unknown |= unknown
 
@@ -250,116 +228,6 @@ class _Gatherer:
         first = (self.context.read_text(path) or "").partition("\n")[0] if not posixpath.splitext(path)[1] else ""
         return bool(first) and ("python" in first or not first.startswith("#!"))
 
-    def _script_of_node(self, path: str) -> bool:
-        """Whether a file without an extension is a program for Node, such as Express' ``bin/www``."""
-        if posixpath.splitext(path)[1] or path.startswith("/"):
-            return False
-        first = (self.context.read_text(path) or "").partition("\n")[0]
-        return "node" in first if first.startswith("#!") else bool(first)
-
-    def _node(self, entries: list[str]) -> None:
-        folder = next((f for f in self.folders if f is not None), "/")
-        manifest = context_path(self.model, self.stage, posixpath.join(folder, "package.json"))
-        self.package = package_json(self.context, posixpath.dirname(manifest or "package.json") or ".")
-        servers = {name for command in self.start.commands if (name := site_server(command.name or "", command.words[1:])) is not None}
-        top = posixpath.dirname(manifest or "")
-        configuration = [f for ending in SCRIPTS if self.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
-        if "vite" in servers and configuration:
-            entries += configuration
-            bundled = posixpath.join(folder, "node_modules/.vite-temp")  # what vite makes of its configuration before it reads it
-            self.written.add(Used(posixpath.normpath(bundled), True, configuration[0]))
-        standalone = [e for e in entries if e.startswith("/") and is_standalone_server(self._origin(e) or "")]
-        if standalone or any(command.name == "next" and "start" in command.words for command in self.start.commands):
-            self.written |= {Used(posixpath.join(posixpath.dirname(e), ".next/cache"), True, posixpath.basename(e)) for e in standalone}
-            entries = [*(e for e in entries if e not in standalone), *routes(self.context)]
-        elif not entries and not servers:
-            self.unknown.add(Unknown("module", "", "the program's entry is not known"))
-        modules, files = preloaded(self.model, self.stage, self.start, self.environment, folder)
-        self.modules.update(modules)
-        entries += files
-        for entry in entries:  # which grows on the way
-            source, runs_as = entry, None
-            if entry.startswith("/"):
-                runs_as = self._origin(entry)
-                if runs_as is not None and self._framework(entry, runs_as):
-                    continue
-                source_path = source_of(self.context, runs_as) if runs_as is not None else None
-                if source_path is None or runs_as is None:
-                    self.unknown.add(Unknown("context", entry, "is built from a source that is not found"))
-                    continue
-                source = source_path
-            found = javascript_evidence(self.context, source, runs_as=runs_as, environment=self.environment)
-            self._take(found.files, found.modules, found.programs, found.ports, found.unknown)
-            self._uses(found.written, found.read, [runs_as or entry], found.files)
-            entries += [f for f in self._members(found.modules) if f not in entries]
-        packages = frozenset(self.package.dependencies) if self.package is not None else frozenset[str]()
-        layer = unclear_database(frozenset(self.modules), packages)
-        if layer is not None and not self.written:
-            self.unknown.add(Unknown("write", "package.json", f"{layer} may keep an SQLite file"))
-        self._prisma()
-
-    def _framework(self, entry: str, origin: str) -> bool:
-        """Read the server that a framework's build makes; whether the entry is one. origin: where it would lie in the context."""
-        server = built_server(self.context, origin)
-        if server is None:
-            return False
-        alone = starts_alone(self.model, self.stage, self.start, self.environment, entry)
-        folder = entry.removesuffix(f"/{posixpath.relpath(origin, server.folder)}")
-        self.server = MadeServer(folder, server.packages if alone else "imported")
-        if server.keeps is not None:
-            self.unknown.add(Unknown("write", server.folder, f"is a server that may keep files: {server.keeps}"))
-        for first in server.sources[:1]:
-            found = javascript_evidence(
-                self.context, first, runs_as=origin, environment=self.environment, also=server.sources[1:], provided=server.provided
-            )
-            self._take(found.files, found.modules, found.programs, found.ports, found.unknown)
-            self._uses(found.written, found.read, [origin], found.files)
-        return True
-
-    def _origin(self, path: str) -> str | None:
-        """The context path of what a build makes at a path of the image, beside what is copied or below a package.json."""
-        found = context_path(self.model, self.stage, path, must_exist=False)
-        folder = posixpath.dirname(path)
-        while found is None and folder != "/":
-            manifest = context_path(self.model, self.stage, posixpath.join(folder, "package.json"))
-            if manifest is not None:
-                found = posixpath.normpath(posixpath.join(posixpath.dirname(manifest), posixpath.relpath(path, folder)))
-            folder = posixpath.dirname(folder)
-        return found
-
-    def _members(self, modules: tuple[str, ...]) -> list[str]:
-        """The entries of the workspace's members among imported modules; one that a build makes by its place in the image."""
-        folder = self.package.folder if self.package is not None else "."
-        root = workspace_around(self.context, folder)
-        found = []
-        for member in root.members if root is not None else ():
-            if member.name is None or member.name not in modules:
-                continue
-            main = member.main or "index.js"
-            path = posixpath.normpath(posixpath.join(member.folder, main))
-            # What a build makes beside the member's package.json may be ignored where the context has it.
-            places = image_path(self.model, self.stage, posixpath.join(member.folder, "package.json"))
-            built = next((posixpath.normpath(posixpath.join(posixpath.dirname(p), main)) for p in places), None)
-            if built is None or self.context.exists(path):
-                found.append(path if self.context.exists(path) else source_of(self.context, path) or path)
-            else:
-                found.append(built)
-        return found
-
-    def _prisma(self) -> None:
-        """The SQLite file that Prisma's schema names."""
-        text = self.context.read_text("prisma/schema.prisma") or ""
-        if "@prisma/client" not in self.modules or not re.search(r'provider\s*=\s*"sqlite"', text):
-            return
-        url = re.search(r'url\s*=\s*(?:"([^"]*)"|env\("(\w+)"\))', text)
-        value = (url[1] or self.environment.get(url[2] or "")) if url else None
-        if value is not None and value.startswith("file:"):
-            path = value.removeprefix("file:").split("?")[0]
-            place = Place("absolute", path) if path.startswith("/") else Place("context", posixpath.normpath(f"prisma/{path}"))
-            self._uses([place], (), [], ("package.json",))
-        else:
-            self.unknown.add(Unknown("write", "prisma/schema.prisma", "keeps its database in a computed place"))
-
     def _go(self, program: CompiledProgram | None) -> None:
         folders = sorted(posixpath.dirname(f) or "." for f in self.context.files() if posixpath.basename(f) == "go.mod")
         module = program.module if program is not None else go_module(self.context, folders[0]) if len(folders) == 1 else None
@@ -368,8 +236,8 @@ class _Gatherer:
             return
         self.go = module
         files = tuple(f for f in self.context.under(module.folder) if f.endswith(".go") and not f.endswith("_test.go"))
-        self._take(files, module.imports, module.programs, module.ports, module.unknown)
-        self._uses(module.written, module.read, [], files)
+        self.take(files, module.imports, module.programs, module.ports, module.unknown)
+        self.uses(module.written, module.read, [], files)
         needs = go_needs((*(require.path for require in module.requires), *module.imports))
         self.programs.update(needs.programs)
         self.unknown |= {Unknown("write", "go.mod", f"needs {name}, which keeps files") for name in needs.writes}
@@ -379,16 +247,16 @@ class _Gatherer:
         found = native_sources(
             self.context, program.sources, commands_of(self.model, program.stage), native_settings(self.model, program.stage)
         )
-        self._take(program.sources, (), found.programs, found.ports, found.unknown)
-        self._uses(found.written, found.read, [], program.sources)
+        self.take(program.sources, (), found.programs, found.ports, found.unknown)
+        self.uses(found.written, found.read, [], program.sources)
         self.root += found.root
 
     def _rust(self, program: CompiledProgram) -> None:
         from optimizer.context.rust_source import rust_evidence  # not for other languages
 
         found = rust_evidence(self.context, program.sources, self.environment)
-        self._take(program.sources, (), found.programs, found.ports, found.unknown)
-        self._uses(found.written, found.read, [], program.sources)
+        self.take(program.sources, (), found.programs, found.ports, found.unknown)
+        self.uses(found.written, found.read, [], program.sources)
         self.root += found.root
 
     def _compiled(self, entries: list[str]) -> None:
@@ -414,13 +282,14 @@ class _Gatherer:
 
     def _source(self, language: str) -> None:
         found = source_use(language, self.model, self.stage, self.start, self.environment)
-        self._take(found.files, found.modules, found.programs, found.ports, found.unknown)
-        self._uses(found.written, found.read, [], found.files)
+        self.take(found.files, found.modules, found.programs, found.ports, found.unknown)
+        self.uses(found.written, found.read, [], found.files)
         self.root += found.root
 
-    def _take(
+    def take(
         self, files: Iterable[str], modules: Iterable[str], programs: Iterable[str], ports: Iterable[int], unknown: Iterable[Unknown]
     ) -> None:
+        """Add what a reader of source found."""
         self.files.update(dict.fromkeys(files))
         self.modules.update(modules)
         self.programs.update(programs)
@@ -430,7 +299,8 @@ class _Gatherer:
             if WRITING_MODULES[name] == self.start.language:
                 self.unknown.add(Unknown("write", "", f"{name} writes files of its own"))
 
-    def _uses(self, written: Iterable[Place], read: Iterable[Place], entries: list[str], files: tuple[str, ...]) -> None:
+    def uses(self, written: Iterable[Place], read: Iterable[Place], entries: list[str], files: tuple[str, ...]) -> None:
+        """Add the paths that source writes and reads. entries, files: the sources, beside which a place may lie."""
         self.written |= self._used(written, "write", entries, files)
         self.read |= self._used(read, "read", entries, files)
 

@@ -1,7 +1,7 @@
 """What the source of a program says it uses, one module a language.
 
-Each has a function ``evidence(model, stage, start, environment)`` that reads what a container starts. Python, Node, Go and C are
-read in ``model.application``.
+Each has a function ``evidence(model, stage, start, environment)`` that reads what a container starts. Node is read in
+``model.node_program``, Python, Go, C and Rust in ``model.application``.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optimizer.model import Model, Stage
-from optimizer.model.application import Application, Used
+from optimizer.model.application import Application
 from optimizer.model.paths import Placement, context_path, is_folder, origin_of, placements, within
+from optimizer.model.used import Used
 from optimizer.passes.account.accounts import Account
 from optimizer.passes.account.rights import command_writes, unreadable_files
 from optimizer.passes.runs.keeps import run_keeps
