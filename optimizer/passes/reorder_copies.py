@@ -14,7 +14,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
 from optimizer.model.reads import CannotTell, Reads, reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.text import indent_of, keyword_like, line_end_of, quote_names
+from optimizer.passes.text import comments_above, indent_of, keyword_like, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Instruction, Node
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def _change(model: Model, facts: CopyFacts, walk: _Walk, above: list[CopyFacts])
     new = _manifest_copies(model, walk, needed)
     nodes, touched = _rearranged(model, walk, new, first)
     start, end = walk.moving[0].position, walk.last
-    reordered = model.file.replaced(_lead(model, start), end + 1, nodes)
+    reordered = model.file.replaced(comments_above(model.file, start), end + 1, nodes)
     lines = [model.file.line(p) for p, r in walk.needs if r.installs]
     what = (
         f"copy {quote_names(sorted(set(needed.values())))} before the install on line {lines[-1]} and the rest"
@@ -397,24 +397,16 @@ def _written(model: Model, copy: CopyFacts, path: str) -> str:
     return f"./{relative}" if written.startswith("./") else relative
 
 
-def _lead(model: Model, position: int) -> int:
-    """Where the comments begin that stand directly above a node."""
-    start = position
-    while start > 0 and isinstance(model.file.nodes[start - 1], Comment):
-        start -= 1
-    return start
-
-
 def _rearranged(model: Model, walk: _Walk, new: list[Instruction], first: int | None) -> tuple[list[Node], tuple[int, ...]]:
     """The nodes from the first moving COPY to the last install in their new order, and the indices of what moved."""
     assert walk.last is not None
     nodes = model.file.nodes
     moving = {c.position for c in walk.moving}
-    blocks = {p: range(_lead(model, p), p + 1) for p in moving}
+    blocks = {p: range(comments_above(model.file, p), p + 1) for p in moving}
     taken = {i for block in blocks.values() for i in block}
-    start, end = _lead(model, walk.moving[0].position), walk.last + 1
+    start, end = comments_above(model.file, walk.moving[0].position), walk.last + 1
     spaced = any(isinstance(nodes[i], Blank) for i in range(walk.moving[0].position + 1, end))
-    first_lead = _lead(model, first) if first is not None else None
+    first_lead = comments_above(model.file, first) if first is not None else None
     halves = _halves(model, walk.last, walk.cut) if walk.cut else None
     out: list[Node] = []
     for i in range(start, end):

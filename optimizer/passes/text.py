@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from optimizer.syntax import Blank, Dockerfile, Instruction, Node
+from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
 
 TOOL_COMMENT = re.compile(
     r"#\s*(hadolint|dopt|checkov|trivy|tally|dockle|semgrep|nosemgrep|kics|snyk|grype|codacy|shellcheck|droast|sonar|escape|syntax|check|[\w-]+[-:](ignore|disable))\b",
@@ -66,6 +66,13 @@ def has_inner_comments(node: Instruction) -> bool:
 def on_one_line(node: Instruction) -> bool:
     """Whether an instruction stands on one line, without continuations and heredocs."""
     return "\n" not in node.text.rstrip("\r\n")
+
+
+def comments_above(file: Dockerfile, position: int) -> int:
+    """Index of the first of the comment lines directly above a node, its own index without any."""
+    while position and isinstance(file.nodes[position - 1], Comment):
+        position -= 1
+    return position
 
 
 def behind_gap(nodes: Sequence[Node], start: int, end: int) -> int:

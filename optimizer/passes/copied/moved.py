@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from optimizer.passes.copied.without import comments_above, without
+from optimizer.passes.copied.without import without
 from optimizer.passes.runs.readable import ReadableRun
-from optimizer.passes.text import TOOL_COMMENT, behind_gap, has_inner_comments
+from optimizer.passes.text import TOOL_COMMENT, behind_gap, comments_above, has_inner_comments
 from optimizer.syntax import Dockerfile, Instruction, Node
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from optimizer.passes.runs.readable import ReadableRun
-from optimizer.syntax import Comment, Dockerfile, Instruction
+from optimizer.syntax import Instruction
 
 
 def without(run: ReadableRun, cut: Collection[int]) -> Instruction | None:
@@ -26,10 +26,3 @@ def with_flag(node: Instruction, name: str, value: str) -> Instruction:
         return node.edited((own.start, own.end, f"--{name}={value}"))
     at = node.rest.source(0)
     return node.edited((at, at, f"--{name}={value} "))
-
-
-def comments_above(file: Dockerfile, position: int) -> int:
-    """Index of the first of the comment lines directly above a node, its own index without any."""
-    while position and isinstance(file.nodes[position - 1], Comment):
-        position -= 1
-    return position

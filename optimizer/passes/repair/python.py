@@ -27,9 +27,9 @@ from optimizer.passes.repair.installed import (
 )
 from optimizer.passes.repair.managers import start_without_manager
 from optimizer.passes.repair.moved import keep_in_place
-from optimizer.passes.repair.user_base import environment, found_by_user, lead, whole_user_base
+from optimizer.passes.repair.user_base import environment, found_by_user, whole_user_base
 from optimizer.passes.split.started import exec_form
-from optimizer.passes.text import instruction_like, quote_names
+from optimizer.passes.text import comments_above, instruction_like, quote_names
 from optimizer.syntax import Instruction, Node
 
 PACKAGES = "/opt/packages"
@@ -212,7 +212,7 @@ def _bring(repair: Repair, folder: str, variables: list[str], target: str = "") 
     """Copy the folder of packages in front of the first COPY of the stage."""
     stage, file = repair.stage, repair.model.file
     copies = [p for p in stage.positions if file.instruction(p).keyword in ("COPY", "ADD")]
-    place = lead(repair.model, copies[0]) if copies else stage.position + 1
+    place = comments_above(repair.model.file, copies[0]) if copies else stage.position + 1
     nodes: list[Node] = [repair.line(stage, "COPY", f"--from={repair.name} {folder} {target or folder}")]
     nodes += [repair.line(stage, "ENV", text) for text in variables]
     summary = f"copy the packages that stage {repair.name} installs into the stage that runs"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from optimizer.model import Model
 from optimizer.passes.base import Change
 from optimizer.passes.repair.installed import USER_BASE, pip_calls
-from optimizer.syntax import Comment, Instruction, Node
+from optimizer.passes.text import comments_above
+from optimizer.syntax import Instruction, Node
 
 if TYPE_CHECKING:
     from optimizer.passes.repair.python import Repair
@@ -33,13 +33,6 @@ def found_by_user(repair: Repair, at: str) -> bool:
     return named or home or at in ("/usr/local", "/usr")
 
 
-def lead(model: Model, position: int) -> int:
-    """The position of the first of the comments above an instruction, or its own."""
-    while isinstance(model.file.nodes[position - 1], Comment):
-        position -= 1
-    return position
-
-
 def environment(repair: Repair, instead: int | None = None, at: str = USER_BASE) -> Change:
     """Install into a virtual environment in the build stage, and copy that.
 
@@ -53,8 +46,8 @@ def environment(repair: Repair, instead: int | None = None, at: str = USER_BASE)
     made = [repair.line(builder, "RUN", f"python -m venv {VENV}"), repair.line(builder, "ENV", path)]
     brought = [repair.line(stage, "COPY", f"--from={repair.name} {VENV} {VENV}"), repair.line(stage, "ENV", path)]
     copies = [p for p in stage.positions if model.file.instruction(p).flag("from") is not None]
-    place = lead(model, copies[0]) if copies else stage.position + 1
-    first = lead(model, repair.installed.positions[0])
+    place = comments_above(model.file, copies[0]) if copies else stage.position + 1
+    first = comments_above(model.file, repair.installed.positions[0])
     old = _old_path(repair, at) if instead is not None else None
     nodes: list[Node] = []
     for index, node in enumerate(model.file.nodes):

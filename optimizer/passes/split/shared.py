@@ -12,7 +12,7 @@ from optimizer.knowledge.debian import build_only, package_of, plain_name, progr
 from optimizer.knowledge.images import BaseImage
 from optimizer.knowledge.python_packages import PythonPackage
 from optimizer.model import Model, Stage, stage_number
-from optimizer.passes.text import indent_of, keyword_like, line_end_of, style_of
+from optimizer.passes.text import comments_above, indent_of, keyword_like, line_end_of, style_of
 from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
 
 # Libraries that the slim Debian images of Python and Node have from their own packages.
@@ -241,18 +241,13 @@ def no_twin(stage: Stage, language: str) -> str:
 
 def with_lead(file: Dockerfile, position: int) -> list[Node]:
     """An instruction with the comments directly above it."""
-    start = position
-    while start > 0 and isinstance(file.nodes[start - 1], Comment):
-        start -= 1
-    return list(file.nodes[start : position + 1])
+    return list(file.nodes[comments_above(file, position) : position + 1])
 
 
 def spaced(file: Dockerfile, position: int, nodes: list[Node]) -> list[Node]:
     """Nodes that stand for an instruction, behind a blank line where the instruction and its comments have one above."""
-    start = position
-    while start > 0 and isinstance(file.nodes[start - 1], Comment):
-        start -= 1
-    return [Blank(file.newline), *nodes] if nodes and isinstance(file.nodes[start - 1], Blank) else nodes
+    above = file.nodes[comments_above(file, position) - 1]
+    return [Blank(file.newline), *nodes] if nodes and isinstance(above, Blank) else nodes
 
 
 def body_nodes(file: Dockerfile, stage: Stage, end: int, replaced: dict[int, list[Node]]) -> list[Node]:
