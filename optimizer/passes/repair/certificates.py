@@ -34,7 +34,9 @@ def certificates(model: Model, stage: Stage, builder: Stage, programs: list[Comp
     if image is None or origin is None or image.ca_certificates is not False or not any(_calls_out(model, module) for module in modules):
         return None
     state = model.behind(stage)
-    if any(name in state.env for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")) or _brought(model, stage):
+    if any(name in state.env for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")) or brings(
+        model, stage, "ca-certificates", ("/", "/etc"), ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates")
+    ):
         return None
     client = "the program is a client of TLS, and the image has no certificates of authorities"
     if image.package_manager == "apt":
@@ -58,15 +60,22 @@ def _calls_out(model: Model, module: GoModule) -> bool:
     return not urls or any(text.startswith("https://") for text in urls)
 
 
-def _brought(model: Model, stage: Stage) -> bool:
-    """Whether a step of the stage brings certificates, or may."""
+def brings(model: Model, stage: Stage, package: str, around: tuple[str, ...], below: tuple[str, ...]) -> bool:
+    """Whether a step of a stage brings files of the system, or may.
+
+    Args:
+        model, stage: The facts.
+        package: What names of the packages with them hold.
+        around: Folders around the files, into which a COPY may bring them.
+        below: How the paths of the files themselves begin.
+    """
     for position in stage.positions:
         node = model.file.instruction(position)
         if node.keyword == "RUN":
-            if node.script is None or any("ca-certificates" in package for call in installs_of(node) for package in call.packages):
+            if node.script is None or any(package in name for call in installs_of(node) for name in call.packages):
                 return True
         elif node.keyword in ("COPY", "ADD"):
             for placement in placements(model, position) or ():
-                if placement.target in ("/", "/etc") or placement.target.startswith(("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates")):
+                if placement.target in around or placement.target.startswith(below):
                     return True
     return False

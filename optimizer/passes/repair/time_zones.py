@@ -8,9 +8,10 @@ from optimizer.knowledge.tags import version_number
 from optimizer.model import Model, Stage
 from optimizer.model.compiled_program import CompiledProgram, builds_of
 from optimizer.model.go_builds import GoBuild
-from optimizer.model.paths import origin_of, placements
+from optimizer.model.paths import origin_of
 from optimizer.passes.base import Change
-from optimizer.passes.split.shared import apt_install, installs_of
+from optimizer.passes.repair.certificates import brings
+from optimizer.passes.split.shared import apt_install
 from optimizer.syntax import Dockerfile
 
 _PLACE = "/usr/share/zoneinfo"
@@ -29,7 +30,13 @@ def time_zones(model: Model, stage: Stage, builder: Stage, programs: list[Compil
     """
     image = stage.image
     asks = any(program.module is not None and program.module.time_zones for program in programs)
-    if image is None or image.time_zones is not False or not asks or "ZONEINFO" in model.behind(stage).env or _brought(model, stage):
+    if (
+        image is None
+        or image.time_zones is not False
+        or not asks
+        or "ZONEINFO" in model.behind(stage).env
+        or brings(model, stage, "tzdata", ("/", "/usr", "/usr/share"), (_PLACE, "/usr/lib/go", "/usr/local/go"))
+    ):
         return None
     why = "the program looks up time zones by name, and the image has none"
     if image.package_manager == "apt":
@@ -70,17 +77,3 @@ def _tagged(file: Dockerfile, build: GoBuild) -> Dockerfile | None:
         return None
     at = text.source_end(word.end) - (1 if word.text.endswith(("'", '"')) else 0)
     return file.replaced(build.position, build.position + 1, [node.edited((at, at, ",timetzdata"))])
-
-
-def _brought(model: Model, stage: Stage) -> bool:
-    """Whether a step of the stage brings time zones, or may."""
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        if node.keyword == "RUN":
-            if node.script is None or any("tzdata" in package for call in installs_of(node) for package in call.packages):
-                return True
-        elif node.keyword in ("COPY", "ADD"):
-            for placement in placements(model, position) or ():
-                if placement.target in ("/", "/usr", "/usr/share") or placement.target.startswith((_PLACE, "/usr/lib/go", "/usr/local/go")):
-                    return True
-    return False

@@ -10,9 +10,9 @@ from optimizer.ecosystems import Action, Call
 from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.passes.split.compiled import is_below
-from optimizer.passes.split.project_folder import brought_again, changes_outside, new_owner
+from optimizer.passes.split.project_folder import brought_again, changes_outside, new_owner, rest_of
 from optimizer.passes.split.shared import Refused
-from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, remaining, steps_of
+from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, steps_of
 from optimizer.syntax import Instruction
 
 EXTENSIONS = ("/usr/local/lib/php/extensions", "/usr/local/etc/php/conf.d")
@@ -168,12 +168,9 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
                 repeated.append(step)
         else:
             raise Refused(f"which stage `{step.program or step.text[:30]}` belongs to is not known", position)
-    if repeated:
-        if any(step.program == "cd" for step in steps):
-            raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
-        rest = remaining(model.file, node, steps, lambda step: step in repeated)
-        if rest is not None:
-            plan.repeated[position] = rest
+    rest = rest_of(model, position, node, steps, repeated)
+    if rest is not None:
+        plan.repeated[position] = rest
 
 
 def _take_copies(model: Model, stage: Stage, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.passes.split.compiled import copy_line, is_below
 from optimizer.passes.split.shared import Refused
-from optimizer.passes.split.steps import Step
+from optimizer.passes.split.steps import Step, remaining
 from optimizer.syntax import Instruction
 
 # Commands whose operands are files that they take or change.
@@ -52,6 +52,19 @@ def new_owner(model: Model, folder: str, position: int, steps: tuple[Step, ...])
         return None
     place = model.before(position).path(words[3])
     return words[2] if place == folder and "$" not in words[2] else None
+
+
+def rest_of(model: Model, position: int, node: Instruction, steps: tuple[Step, ...], repeated: list[Step]) -> Instruction | None:
+    """The part of a RUN that the stage that runs does again, None without any.
+
+    Raises:
+        Refused: It cannot be divided.
+    """
+    if not repeated:
+        return None
+    if any(step.program == "cd" for step in steps):
+        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
+    return remaining(model.file, node, steps, lambda step: step in repeated)
 
 
 def changes_outside(model: Model, folder: str, position: int, step: Step) -> bool:

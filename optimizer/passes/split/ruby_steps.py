@@ -12,9 +12,9 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.model.state import State
 from optimizer.passes.split.compiled import is_below
-from optimizer.passes.split.project_folder import brought_again, changes_outside, new_owner
+from optimizer.passes.split.project_folder import brought_again, changes_outside, new_owner, rest_of
 from optimizer.passes.split.shared import Refused
-from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, remaining, steps_of
+from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, steps_of
 from optimizer.syntax import Instruction
 
 GEMS = "/usr/local/bundle"
@@ -178,12 +178,9 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, steps:
             raise Refused(f"`{' '.join(_words(step)[:3])}` may change Ruby itself", position)
         elif not (early and plan.foreign and _FOREIGN.search(node.value)):
             raise Refused(f"which stage `{step.program or step.text[:30]}` belongs to is not known", position)
-    if repeated:
-        if any(step.program == "cd" for step in steps):
-            raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
-        rest = remaining(model.file, node, steps, lambda step: step in repeated)
-        if rest is not None:
-            plan.repeated[position] = rest
+    rest = rest_of(model, position, node, steps, repeated)
+    if rest is not None:
+        plan.repeated[position] = rest
 
 
 def _take_others(model: Model, stage: Stage, plan: Plan) -> None:
