@@ -67,6 +67,11 @@ class PackageJson(Struct, frozen=True):
     overrides: bool
     problems: tuple[str, ...]
 
+    @property
+    def manifest(self) -> str:
+        """The path of the file itself."""
+        return posixpath.normpath(posixpath.join(self.folder, "package.json"))
+
 
 class ManifestFiles(Struct, frozen=True):
     """What an install reads. files: sorted; problems: why that may not be all, or why an install does more than that."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from optimizer.context.commands import command_programs, shell_programs, shell_writes
 from optimizer.context.javascript_module import Module, Scope
+from optimizer.context.javascript_packages import DEFAULTS, FILES, FOLDERS, KEYS, METHODS, NESTED, OPTIONS
 from optimizer.context.javascript_source import BUILTIN, Findings
 from optimizer.context.javascript_tree import arguments, pairs, text_of
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, resolve
-from optimizer.context.scopes import UNKNOWN, Values
+from optimizer.context.scopes import UNKNOWN, Value, Values
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -41,28 +42,12 @@ _WRITTEN = {
     )},
     **{f"fs.{name}{sync}": (1,) for sync in ("", "Sync") for name in ("copyFile", "cp", "copy", "symlink", "link")},
     **{f"fs.{name}{sync}": (0, 1) for sync in ("", "Sync") for name in ("rename", "move")},
-    "fs.createWriteStream": (0,), "better-sqlite3": (0,), "better-sqlite3.Database": (0,), "sqlite3.Database": (0,),
-    "sqlite3.cached.Database": (0,), "sqlite.DatabaseSync": (0,), "bun:sqlite.Database": (0,), "pino.destination": (0,),
-    "Bun.write": (0,), "rotating-file-stream.createStream": (0,),
-    **{f"lowdb/{name}": (0,) for name in (
-        "adapters/FileSync", "adapters/FileAsync", "node.JSONFile", "node.JSONFileSync", "node.TextFile", "node.TextFileSync",
-        "node.DataFile", "node.DataFileSync", "node.JSONFilePreset", "node.JSONFileSyncPreset",
-    )},
+    "fs.createWriteStream": (0,),
+    **FILES,
 }  # fmt: skip
 _MADE = {f"fs.{name}{sync}" for sync in ("", "Sync") for name in ("mkdir", "mkdtemp", "ensureDir", "mkdirp", "emptyDir", "mkdirs")} | {
     "mkdirp", "mkdirp.mkdirp", "mkdirp.sync", "make-dir",
 }  # fmt: skip
-# Calls with an options object, and its keys that name files or folders written.
-_OPTIONS = {
-    "multer": ("dest",), "multer.diskStorage": ("destination",), "winston.transports.File": ("filename", "dirname"),
-    "winston-daily-rotate-file": ("filename", "dirname"), "winston.transports.DailyRotateFile": ("filename", "dirname"),
-    "sqlite.open": ("filename",), "formidable": ("uploadDir",),
-    "formidable.formidable": ("uploadDir",), "express-fileupload": ("tempFileDir",), "nedb": ("filename",),
-    "@seald-io/nedb": ("filename",), "sequelize.Sequelize": ("storage",),
-}  # fmt: skip
-# Keys that name a folder to write to, whatever package is given them.
-_KEYS = ("dirname", "logDir", "logDirectory", "uploadDir", "cacheDirectory", "dataDirectory")
-_FOLDERS = {"dest", "destination", "tempFileDir", *_KEYS}
 # Plugins that load every module of the folder that their option `dir` names.
 _LOADERS = {"@fastify/autoload", "fastify-autoload"}
 _PATHS = {"path.join", "path.resolve", "path.posix.join", "path.posix.resolve", "URL", "url.URL"}
@@ -116,13 +101,18 @@ class _Call:
 
     def write(self, values: Values, folder: bool = False) -> None:
         for value in values:
-            if isinstance(value, str) and (value.startswith((TEMPORARY, "/dev/")) or value in (":memory:", "")):
-                continue
+            if isinstance(value, int) or (isinstance(value, str) and (value.startswith((TEMPORARY, "/dev/")) or value in (":memory:", ""))):
+                continue  # a number is an open file
             place = resolve(value) if isinstance(value, str) else None
-            if place is None:
+            if place is None or self._computed_folder(place, value):
                 self.unknown("write", "writes to a computed path")
             else:
                 self.findings.written.add(Place(place.kind, place.path, folder or place.folder))
+
+    def _computed_folder(self, place: Place, value: Value) -> bool:
+        """Whether a path leads into a computed folder of the project itself, which may be one that it brings."""
+        rest = value.partition(HOLE)[2] if isinstance(value, str) else ""
+        return "/" in rest and place.kind != "absolute" and place.path == "."
 
     def load_or_read(self, values: Values) -> None:
         for value in values:
@@ -172,9 +162,21 @@ class _Call:
                 self.start(first or UNKNOWN if shell else tuple((one, *words[0]) for one in first or UNKNOWN), shell=shell)
         elif name in _MADE:
             self.write(first or UNKNOWN, folder=True)
+        elif name in OPTIONS and self._options(OPTIONS[name]):
+            self.settled()
+        elif name in NESTED:
+            self._nested(NESTED[name])
+        elif name in FOLDERS:
+            self.settled()
+            self.write(self.argument(FOLDERS[name]) or UNKNOWN, folder=True)
+        elif name in OPTIONS and name not in FILES:
+            self.settled()
+            if name in DEFAULTS or (name == "express-fileupload" and any(self.option("useTempFiles") or ())):
+                self.write((DEFAULTS.get(name, "tmp/"),), folder=True)
         elif name in _WRITTEN or name in _READ:
+            self.settled()
             for position in _WRITTEN.get(name, ()):
-                self.write(self.argument(position) or ((":memory:",) if "sqlite" in name else UNKNOWN))
+                self.write(self.argument(position) or ((":memory:",) if "sqlite" in name or name == "pino.destination" else UNKNOWN))
             if name in _READ and (values := self.argument(_READ[name])) is not None:
                 self.load_or_read(values)
         elif name in ("fs.open", "fs.openSync"):
@@ -183,8 +185,6 @@ class _Call:
                 self.write(first or UNKNOWN)
             else:
                 self.load_or_read(first or UNKNOWN)
-        elif name in _OPTIONS:
-            self._options(_OPTIONS[name])
         elif name in _SERVERS:
             self.listen(self.option("port") or ((first or ()) if self.given and self.given[0].type != "object" else ()))
         elif method == "listen" and self.given:
@@ -196,13 +196,42 @@ class _Call:
             self.load_or_read(root if root is not None else first or UNKNOWN)
         elif method == "set" and len(self.given) == 2 and first in (("views",), ("view engine",)):
             self.load_or_read(self.argument(1) or () if first == ("views",) else ("views/",))
-        elif any(pairs(argument).keys() & set(_KEYS) for argument in self.given) and self._of_package():
-            self._options(_KEYS)
+        elif method in METHODS and len(self.given) > METHODS[method][1] and self._imports(METHODS[method][0]):
+            self.write(self.argument(METHODS[method][1]) or UNKNOWN)
+        elif any(f"{key}/" in KEYS for argument in self.given for key in pairs(argument)) and self._of_package():
+            self._options(KEYS)
         elif name in _PATHS:
             # A path made from the program's own folder is one it uses, whatever it is handed to.
             for value in self.module.values(self.node, self.scope):
                 if isinstance(value, str) and value.startswith(ROOT) and (place := resolve(value)) is not None and place.path != ".":
                     self.findings.read.add(place)
+
+    def settled(self) -> None:
+        """Note that where a package writes is read off this call."""
+        self.findings.settled.add(self.name.partition(".")[0])
+
+    def _imports(self, package: str | None) -> bool:
+        return package is None or any(full.partition(".")[0] == package for full in self.module.aliases.values())
+
+    def _nested(self, keys: tuple[str, ...]) -> None:
+        """Files that options anywhere in the arguments name."""
+        self.settled()
+        pending = [(argument, self.scope) for argument in self.given]
+        while pending:
+            node, scope = pending.pop()
+            if node.type == "identifier" and (bound := scope.find(text_of(node))) is not None:
+                pending += [(b.node, bound[0]) for b in bound[1] if b.node is not None and b.node.type in ("object", "array")]
+            elif node.type in ("array", "ternary_expression", "binary_expression", "spread_element"):
+                pending += [(child, scope) for child in node.named_children]
+            elif node.type == "object":
+                pending += [(child, scope) for child in node.named_children if child.type == "spread_element"]
+                for key, value in pairs(node).items():
+                    if key in keys:
+                        self.write(self.module.values(value, scope))
+                    else:
+                        pending.append((value, scope))
+            elif node.type in ("string", "call_expression", "member_expression") and node in self.given and self.name == "log4js.configure":
+                self.unknown("write", "takes settings for its logs that are not in this call")
 
     def _of_package(self) -> bool:
         """Whether what is called comes from a package, and not from Node or the project itself."""
@@ -229,9 +258,11 @@ class _Call:
             else:
                 loaded.append((self.node, f"{here}{value[len(built) :]}/*"))
 
-    def _options(self, keys: tuple[str, ...]) -> None:
+    def _options(self, keys: tuple[str, ...]) -> bool:
+        """Note what keys of an options object name, those of folders with a slash at their end; whether there is any."""
+        any_given = False
         inside = any("dirname" in pairs(argument) for argument in self.given)
-        for key in keys:
+        for key, slash in ((key.rstrip("/"), key.endswith("/")) for key in keys):
             if key == "filename" and inside:
                 continue  # it lies in the folder
             entry = next((found for argument in self.given if (found := pairs(argument).get(key)) is not None), None)
@@ -246,7 +277,9 @@ class _Call:
             else:
                 values = self.module.values(entry, self.scope)
             dated = tuple(value.replace("%DATE%", HOLE) if isinstance(value, str) else value for value in values)
-            self.write(dated, folder=key in _FOLDERS)
+            self.write(dated, folder=slash)
+            any_given = True
+        return any_given
 
     def _callback_values(self, function: Node) -> Values:
         found: list[Values] = []

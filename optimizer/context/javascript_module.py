@@ -7,7 +7,8 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from optimizer.context.javascript_tree import arguments, literal, module_name, pairs, parser, text_of, unescape
+from optimizer.context.javascript_packages import FACTORIES
+from optimizer.context.javascript_tree import arguments, literal, module_name, pairs, parser, plain_object, text_of, unescape
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, join, parent
 from optimizer.context.scopes import UNKNOWN, Value, Values
 from optimizer.context.scopes import Binding as AnyBinding
@@ -125,7 +126,7 @@ class Module:
             if name.type not in ("identifier", "shorthand_property_identifier_pattern"):
                 self._bind(name, None, scope)
             elif full and target.type == "object_pattern":
-                self.aliases[text_of(name)] = f"{full}.{text_of(key)}"
+                self.aliases[text_of(name)] = full if text_of(key) in ("promises", "default") else f"{full}.{text_of(key)}"
             elif value is not None and text_of(value) == "process.env" and target.type == "object_pattern":
                 self.environment_names[text_of(name)] = (text_of(key), default)
             else:
@@ -140,7 +141,7 @@ class Module:
             name = text_of(node.child_by_field_name("property"))
             return base if base and name in ("promises", "default") else f"{base}.{name}" if base else None
         if node.type == "identifier":
-            return None
+            return self.aliases.get(text_of(node))
         if node.type == "call_expression":
             callee, given = text_of(node.child_by_field_name("function")), arguments(node)
             if callee in ("require", "import") and given:
@@ -148,6 +149,8 @@ class Module:
                 return module_name(named) if named else None
             if callee.endswith("promisify") and given:
                 return self.name_of(given[0])
+            made = self._imported(node.child_by_field_name("function") or node)
+            return f"{made}.Store" if made in FACTORIES else None
         return None
 
     def _import(self, node: Node) -> None:
@@ -217,6 +220,9 @@ class Module:
             case "array":
                 return _product([UNKNOWN if child.type == "spread_element" else of(child) for child in node.named_children])
             case "ternary_expression":
+                # `process.env.X ? … : …`: a variable that nothing sets is not there.
+                if not any(of(node.child_by_field_name("condition"))):
+                    return of(node.child_by_field_name("alternative"))
                 return (*of(node.child_by_field_name("consequence")), *of(node.child_by_field_name("alternative")))
             case "binary_expression":
                 left, right = of(node.child_by_field_name("left")), of(node.child_by_field_name("right"))
@@ -266,17 +272,18 @@ class Module:
             return self.elsewhere(self.path, source, export, depth + 1)
         return UNKNOWN
 
-    def exported(self, name: str, depth: int) -> Values:
-        """All values of what the module exports under a name."""
-        found = self.scope.names.get(name)
+    def exported(self, names: tuple[str, ...], depth: int) -> Values:
+        """All values of what the module exports under a name, or of an entry of it: ``("storage", "folder")``."""
+        found = self.scope.names.get(names[0])
         if found is not None:
-            return self._name(name, self.scope, depth)
-        for written in (f"exports.{name}", f"module.exports.{name}"):
+            return self._name(names[0], self.scope, depth) if len(names) == 1 else self._entry(_nodes(found), names[1:], self.scope, depth)
+        for written in (f"exports.{names[0]}", f"module.exports.{names[0]}"):
             if written in self.attributes:
-                return self._attribute(written, depth)
+                nodes = [node for node, _ in self.attributes[written]]
+                return self._attribute(written, depth) if len(names) == 1 else self._entry(nodes, names[1:], self.scope, depth)
         tables = [node for node, _ in self.attributes.get("module.exports", ())]
         tables += [node for child in self.tree.root_node.named_children if (node := child.child_by_field_name("value")) is not None]
-        return self._entry(tables, name, self.scope, depth)
+        return self._entry(tables, names, self.scope, depth)
 
     def _attribute(self, name: str, depth: int) -> Values:
         """All values that are assigned to `this.x`, `exports.x` and the like, worked out once."""
@@ -287,17 +294,18 @@ class Module:
             self._known[key] = _few(values)
         return self._known[key]
 
-    def _entry(self, tables: list[Node], key: str, scope: Scope, depth: int) -> Values:
-        """All values that object literals have under a key."""
+    def _entry(self, tables: list[Node], names: tuple[str, ...], scope: Scope, depth: int) -> Values:
+        """All values that object literals have under a key, or under keys of the objects in them."""
         values: list[Value] = []
-        for table in tables:
+        for table in map(plain_object, tables) if depth < _DEPTH else ():
             if table.type == "identifier" and (bound := scope.find(text_of(table))) is not None:
-                values += (
-                    self._entry([b.node for b in bound[1] if b.node is not None], key, bound[0], depth + 6) if depth < _DEPTH else UNKNOWN
-                )
-                continue
-            entry = pairs(table).get(key)
-            values += self.values(entry, scope, depth + 1)
+                values += self._entry(_nodes(bound[1]), names, bound[0], depth + 6)
+            elif table.type == "identifier" and self.aliases.get(text_of(table), "").startswith("."):
+                values += self.elsewhere(self.path, ".".join((self.aliases[text_of(table)], *names[:-1])), names[-1], depth + 1)
+            elif (entry := pairs(table).get(names[0])) is None:
+                values += UNKNOWN
+            else:
+                values += self.values(entry, scope, depth + 1) if len(names) == 1 else self._entry([entry], names[1:], scope, depth + 1)
         return tuple(values) or UNKNOWN
 
     def _member(self, node: Node, scope: Scope, depth: int) -> Values:
@@ -316,9 +324,16 @@ class Module:
         if written.endswith((".pathname", ".href")):
             return self.values(owner, scope, depth + 1)
         name = text_of(node.child_by_field_name("property"))
-        if owner.type == "identifier" and (bound := scope.find(text_of(owner))) is not None:
-            tables = [binding.node for binding in bound[1] if binding.node is not None]
-            return self._entry(tables, name, bound[0], depth) if len(tables) == len(bound[1]) else UNKNOWN
+        names: tuple[str, ...] = (name,)
+        inner: Node | None = owner
+        while inner is not None and inner.type == "member_expression":
+            if text_of(inner) in self.attributes:
+                return self._entry([value for value, _ in self.attributes[text_of(inner)]], names, scope, depth)
+            names = (text_of(inner.child_by_field_name("property")), *names)
+            inner = inner.child_by_field_name("object")
+        if inner is not None and inner.type == "identifier" and (bound := scope.find(text_of(inner))) is not None:
+            tables = _nodes(bound[1])
+            return self._entry(tables, names, bound[0], depth) if len(tables) == len(bound[1]) else UNKNOWN
         source = self.name_of(owner)
         return self.elsewhere(self.path, source, name, depth + 1) if source.startswith(".") else UNKNOWN
 
@@ -349,6 +364,10 @@ class Module:
         if name in ("URL", "url.URL") and len(parts) == 2:
             return tuple(join(parent(_text(base)), _text(path)) for path, base in _product(parts))
         return UNKNOWN
+
+
+def _nodes(bindings: Iterable[AnyBinding[Node]]) -> list[Node]:
+    return [binding.node for binding in bindings if binding.node is not None]
 
 
 def _few(values: Iterable[Value]) -> Values:

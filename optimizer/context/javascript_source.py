@@ -79,7 +79,8 @@ class JavaScriptEvidence(Struct, frozen=True):
 
     modules: bare names imported, `@scope/name` or `name`, `node:` taken off; files: the files of the context that are
     loaded, JSON among them; programs: names or paths of programs started; read, written: places the source names; ports:
-    TCP ports listened on; unknown: what the source leaves open. What installed packages do on their own is not part of it.
+    TCP ports listened on; settled: packages that keep files, whose calls tell where; unknown: what the source leaves open.
+    What installed packages do on their own is not part of it.
     """
 
     modules: tuple[str, ...] = ()
@@ -88,6 +89,7 @@ class JavaScriptEvidence(Struct, frozen=True):
     read: tuple[Place, ...] = ()
     written: tuple[Place, ...] = ()
     ports: tuple[int, ...] = ()
+    settled: tuple[str, ...] = ()
     unknown: tuple[Unknown, ...] = ()
 
     @property
@@ -109,6 +111,7 @@ class Findings:
     read: set[Place] = field(default_factory=set)
     written: set[Place] = field(default_factory=set)
     ports: set[int] = field(default_factory=set)
+    settled: set[str] = field(default_factory=set)
     unknown: set[Unknown] = field(default_factory=set)
 
 
@@ -141,7 +144,7 @@ def javascript_evidence(
     found = reader.findings
     return JavaScriptEvidence(
         tuple(sorted(found.modules)), tuple(sorted(done)), tuple(sorted(found.programs)), tuple(sorted(found.read)),
-        tuple(sorted(found.written)), tuple(sorted(found.ports)), tuple(sorted(found.unknown)),
+        tuple(sorted(found.written)), tuple(sorted(found.ports)), tuple(sorted(found.settled)), tuple(sorted(found.unknown)),
     )  # fmt: skip
 
 
@@ -167,6 +170,8 @@ class _Reader:
             text = self.context.read_text(path)
             if text is not None and path.endswith(COMPONENTS):
                 text = script_of(path, text)
+            if text is not None and path.endswith(".json"):
+                text = f"module.exports = {text}"
             self.total += len(text or "")
             if text is None or self.total > MAXIMUM_SOURCE:
                 self._modules[path] = None
@@ -189,14 +194,19 @@ class _Reader:
         return (bundled,) if compiled == bundled else (HOLE, bundled) if inside.startswith("..") else (compiled, bundled)
 
     def _elsewhere(self, path: str, source: str, export: str, depth: int) -> Values:
+        names = [export]
         found = self.find(path, source) if source.strip(".") and depth < 40 else None
-        module = self.module(found) if found and found.endswith(SOURCES) else None
+        while found is None and re.search(r"[^./]\.\w+$", source):
+            source, _, name = source.rpartition(".")  # `settings.storage.folder` of the module `settings`
+            names.insert(0, name)
+            found = self.find(path, source)
+        module = self.module(found) if found and found.endswith((*SOURCES, ".json")) else None
         if module is None:
             return UNKNOWN
-        key = (module.path, export)
+        key = (module.path, ".".join(names))
         if key not in self._exports:
             self._exports[key] = UNKNOWN  # for modules that export each other's values
-            self._exports[key] = module.exported(export, depth)
+            self._exports[key] = module.exported(tuple(names), depth)
         return self._exports[key]
 
     def find(self, path: str, name: str) -> str | None:

@@ -76,6 +76,18 @@ def pairs(node: Node | None) -> dict[str, Node]:
     return found
 
 
+def plain_object(node: Node) -> Node:
+    """An expression without what leaves its value as it is: parentheses, types, ``Object.freeze``."""
+    while node.named_children:
+        if node.type in ("parenthesized_expression", "as_expression", "satisfies_expression", "non_null_expression"):
+            node = node.named_children[0]
+        elif node.type == "call_expression" and text_of(node.child_by_field_name("function")) == "Object.freeze" and arguments(node):
+            node = arguments(node)[0]
+        else:
+            break
+    return node
+
+
 def module_name(name: str) -> str:
     """A module's name without `node:`, and one name for what offers the same functions."""
     name = name.removeprefix("node:")

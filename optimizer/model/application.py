@@ -34,7 +34,8 @@ from optimizer.model.model import Model, Stage
 from optimizer.model.node_program import use_node
 from optimizer.model.paths import image_path
 from optimizer.model.sources import SOURCES, source_use
-from optimizer.model.start import Start, healthcheck_of, start_of
+from optimizer.model.start import healthcheck_of, start_of
+from optimizer.model.started import Start
 from optimizer.model.stores import settings_files, settings_stores, source_stores
 from optimizer.model.used import MadeServer, Used
 
@@ -287,15 +288,16 @@ class Gatherer:
         self.root += found.root
 
     def take(
-        self, files: Iterable[str], modules: Iterable[str], programs: Iterable[str], ports: Iterable[int], unknown: Iterable[Unknown]
-    ) -> None:
-        """Add what a reader of source found."""
+        self, files: Iterable[str], modules: Iterable[str], programs: Iterable[str], ports: Iterable[int], unknown: Iterable[Unknown],
+        settled: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        """Add what a reader of source found. settled: the libraries that keep files, whose places it found as well."""
         self.files.update(dict.fromkeys(files))
         self.modules.update(modules)
         self.programs.update(programs)
         self.ports.update(ports)
         self.unknown.update(unknown)
-        for name in sorted(set(modules) & set(WRITING_MODULES)):
+        for name in sorted((set(modules) & set(WRITING_MODULES)) - set(settled)):
             if WRITING_MODULES[name] == self.start.language:
                 self.unknown.add(Unknown("write", "", f"{name} writes files of its own"))
 

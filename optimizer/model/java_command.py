@@ -10,7 +10,7 @@ import re
 
 from msgspec import Struct
 
-from optimizer.model.start import Started
+from optimizer.model.started import Started
 
 _MODULE_PATH = ("-p", "--module-path")
 _VALUED = frozenset({"--add-modules", "--add-opens", "--add-exports", "--add-reads", "--limit-modules"})

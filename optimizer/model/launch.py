@@ -47,19 +47,16 @@ _NODE_VALUED = frozenset({
     "--watch", "--ext", "-e", "--exec", "--delay", "-i", "--instances", "--name", "-n", "--env", "--cwd", "-O",
     "--compiler-options", "--ignore",
 })  # fmt: skip
+ENV_FILE_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "dotenv": ("-e",), "dotenvx": ("-f", "--env-file"), "env-cmd": ("-f", "--file"),
+    **dict.fromkeys(("node", "nodejs", "tsx", "bun"), ("--env-file", "--env-file-if-exists")),
+}  # fmt: skip
+"""Programs that set variables of files for what they start, and their options that name the files."""
 _PLAIN_WRAPPERS = frozenset({
     "exec", "command", "nohup", "time", "setsid", "unbuffer", "ddtrace-run", "opentelemetry-instrument", "npx", "bunx", "builtin",
 })  # fmt: skip
 _APPLICATION = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_][\w.]*(\(.*\))?$", re.DOTALL)
 _SERVER_FLAGS = frozenset({"--preload", "--reload", "--capture-output", "--enable-stdio-inheritance", "--no-sendfile", "--proxy-headers"})
-_RUNNERS: Mapping[str, tuple[str, ...]] = {
-    "concurrently": (
-        "-n", "--names", "-c", "--prefix-colors", "-p", "--prefix", "-s", "--success", "-m", "--max-processes", "-l", "--prefix-length",
-        "--kill-signal", "--restart-tries", "--restart-after", "--name-separator", "--default-input-target",
-    ),
-    **dict.fromkeys(("npm-run-all", "run-s", "run-p"), ("--max-parallel", "--npm-path")),
-}  # fmt: skip
-"""Programs that start several commands, or scripts of package.json, and their options that have a value."""
 _MODULE = re.compile(r"[A-Za-z_][\w.]*$")
 
 
@@ -212,46 +209,36 @@ def unwrap(argv: Argv) -> Argv | None:
     name = (argv[0] or "").rpartition("/")[2]
     rest = argv[1:]
     if name in ("tini", "dumb-init", "catatonit", "tini-static"):
-        return _behind_options(rest, ("-p", "-e", "-r", "--rewrite"))
+        return behind_options(rest, ("-p", "-e", "-r", "--rewrite"))
     if name in ("env", "cross-env"):
-        rest = _behind_options(rest, ("-u", "-C"))
+        rest = behind_options(rest, ("-u", "-C"))
         while rest and rest[0] is not None and "=" in rest[0]:
             rest = rest[1:]
         return rest
     if name == "nodemon":
         return _restarted(rest)
     if name in _PLAIN_WRAPPERS:
-        return _behind_options(rest, ("-p", "--package"))
+        return behind_options(rest, ("-p", "--package"))
     if name in ("nice", "ionice", "stdbuf"):
-        return _behind_options(rest, ("-n", "-c", "-o", "-e", "-i"))
+        return behind_options(rest, ("-n", "-c", "-o", "-e", "-i"))
     if name == "timeout":
-        return _behind_options(rest, ("-k", "-s"))[1:]
+        return behind_options(rest, ("-k", "-s"))[1:]
     if (name, rest[:1]) in (("poetry", ("run",)), ("pipenv", ("run",)), ("uv", ("run",)), ("pdm", ("run",)), ("bundle", ("exec",))):
-        return _behind_options(rest[1:], ("--extra", "--group", "--with", "-p", "--python", "--project", "--directory"))
+        return behind_options(rest[1:], ("--extra", "--group", "--with", "-p", "--python", "--project", "--directory"))
+    if name in ("yarn", "yarnpkg") and rest[:1] == ("node",):
+        return rest
     if (name, rest[:1]) in (("newrelic-admin", ("run-program",)), ("pnpm", ("exec",)), ("yarn", ("exec",)), ("npm", ("exec",))):
-        return _behind_options(rest[1:], ())
-    if (name in ("doppler", "dotenv", "infisical", "op") or name.startswith(("wait-for", "wait_for"))) and "--" in rest:
+        return behind_options(rest[1:], ())
+    if (name in ("doppler", "dotenv", "dotenvx", "infisical", "op") or name.startswith(("wait-for", "wait_for"))) and "--" in rest:
         return rest[rest.index("--") + 1 :]
+    if name in ("dotenv", "dotenvx", "env-cmd"):
+        rest = behind_options(rest[1:] if rest[:1] == ("run",) else rest, (*ENV_FILE_OPTIONS[name], "-v", "-p", "-e", "-r"))
+        return rest[1:] if name == "env-cmd" and (rest[0] if rest else "") == ".env" else rest
     if name in ("gosu", "su-exec", "s6-setuidgid", "setuidgid", "chpst"):
-        return rest[1:] if name != "chpst" else _behind_options(rest, ("-u",))
+        return rest[1:] if name != "chpst" else behind_options(rest, ("-u",))
     if name in ("sudo", "doas", "setpriv", "runuser"):
-        return _behind_options(rest, ("-u", "-g", "-h", "-p", "--user", "--group", "--reuid", "--regid"))
+        return behind_options(rest, ("-u", "-g", "-h", "-p", "--user", "--group", "--reuid", "--regid"))
     return None
-
-
-def together(words: Argv) -> tuple[str, ...] | None:
-    """The shell texts that a runner of several commands starts; None for any other program, and where they are known only then."""
-    name, rest = (words[0] or "").rpartition("/")[2], words[1:]
-    found: list[str] = []
-    while name in _RUNNERS and rest:
-        rest = _behind_options(rest, _RUNNERS[name])
-        text, rest = rest[:1], rest[1:]
-        if None in text or any("*" in one for one in text if one is not None):
-            return None
-        found += [one for one in text if one is not None]
-    if name == "concurrently":
-        return tuple(re.sub(r"^(npm|yarn|pnpm):(\S+)$", r"\1 run \2", text) for text in found) or None
-    return tuple(f"npm run {text}" for text in found) or None
 
 
 def _restarted(words: Argv) -> Argv | None:
@@ -259,10 +246,11 @@ def _restarted(words: Argv) -> Argv | None:
     given, text = option(words, "-x", "--exec")
     if not given or text is None or not re.fullmatch(r"[\w@./ :=-]+", text):
         return None
-    return (*text.split(), *_behind_options(words, ("-x", *_NODE_VALUED)))
+    return (*text.split(), *behind_options(words, ("-x", *_NODE_VALUED)))
 
 
-def _behind_options(words: Argv, valued: tuple[str, ...]) -> Argv:
+def behind_options(words: Argv, valued: tuple[str, ...]) -> Argv:
+    """What stands behind the options that words begin with. valued: the options with a value of their own."""
     index = 0
     while index < len(words) and words[index] is not None and (words[index] or "").startswith("-"):
         if words[index] == "--":

@@ -16,6 +16,7 @@ from optimizer.context.places import Place, Unknown
 from optimizer.context.workspaces import workspace_around
 from optimizer.model.built import source_of
 from optimizer.model.effects import site_server, unclear_database
+from optimizer.model.env_files import variables_of_files
 from optimizer.model.node_start import preloaded, starts_alone
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.used import MadeServer, Used
@@ -43,6 +44,10 @@ def use_node(gatherer: Gatherer, entries: list[str]) -> None:
     folder = next((f for f in gatherer.folders if f is not None), "/")
     manifest = context_path(gatherer.model, gatherer.stage, posixpath.join(folder, "package.json"))
     gatherer.package = package_json(gatherer.context, posixpath.dirname(manifest or "package.json") or ".")
+    gatherer.environment = {
+        **variables_of_files(gatherer.model, gatherer.stage, gatherer.start, gatherer.package),
+        **gatherer.environment,
+    }
     servers = {name for command in gatherer.start.commands if (name := site_server(command.name or "", command.words[1:])) is not None}
     top = posixpath.dirname(manifest or "")
     configuration = [f for ending in SCRIPTS if gatherer.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
@@ -54,7 +59,7 @@ def use_node(gatherer: Gatherer, entries: list[str]) -> None:
     if standalone or any(command.name == "next" and "start" in command.words for command in gatherer.start.commands):
         gatherer.written |= {Used(posixpath.join(posixpath.dirname(e), ".next/cache"), True, posixpath.basename(e)) for e in standalone}
         entries = [*(e for e in entries if e not in standalone), *routes(gatherer.context)]
-    elif not entries and not servers:
+    elif not servers and not any(entry in entries for entry in gatherer.start.entries):
         gatherer.unknown.add(Unknown("module", "", "the program's entry is not known"))
     modules, files = preloaded(gatherer.model, gatherer.stage, gatherer.start, gatherer.environment, folder)
     gatherer.modules.update(modules)
@@ -71,7 +76,7 @@ def use_node(gatherer: Gatherer, entries: list[str]) -> None:
                 continue
             source = source_path
         found = javascript_evidence(gatherer.context, source, runs_as=runs_as, environment=gatherer.environment)
-        gatherer.take(found.files, found.modules, found.programs, found.ports, found.unknown)
+        gatherer.take(found.files, found.modules, found.programs, found.ports, found.unknown, found.settled)
         gatherer.uses(found.written, found.read, [runs_as or entry], found.files)
         entries += [f for f in _members(gatherer, found.modules) if f not in entries]
     packages = frozenset(gatherer.package.dependencies) if gatherer.package is not None else frozenset[str]()
@@ -95,7 +100,7 @@ def _framework(gatherer: Gatherer, entry: str, origin: str) -> bool:
         found = javascript_evidence(
             gatherer.context, first, runs_as=origin, environment=gatherer.environment, also=server.sources[1:], provided=server.provided
         )
-        gatherer.take(found.files, found.modules, found.programs, found.ports, found.unknown)
+        gatherer.take(found.files, found.modules, found.programs, found.ports, found.unknown, found.settled)
         gatherer.uses(found.written, found.read, [origin], found.files)
     return True
 

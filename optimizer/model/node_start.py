@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from optimizer.model.launch import NODE, preloads
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path
-from optimizer.model.start import Start, healthcheck_of
+from optimizer.model.start import healthcheck_of
+from optimizer.model.started import Start
 
 _STARTERS = frozenset({"node", "nodejs", "sh", "bash", "tini", "dumb-init", "npm", "yarn", "pnpm"})
 

@@ -6,9 +6,7 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 
-from msgspec import Struct
-
-from optimizer.context.javascript import package_json
+from optimizer.context.javascript import PackageJson, package_json
 from optimizer.context.scripts import script_text, shebang
 from optimizer.model.entries import Files, Found, compiled_language
 from optimizer.model.expansion import ALL_ARGUMENTS, expanded, redirected, value_of
@@ -25,11 +23,12 @@ from optimizer.model.launch import (
     option,
     python_target,
     server_target,
-    together,
     unwrap,
 )
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import origin_of
+from optimizer.model.runners import is_runner, started_together
+from optimizer.model.started import Start, Started
 from optimizer.syntax.shell import Command, Script, parse_script
 
 _DEPTH = 12  # of scripts that start scripts
@@ -40,56 +39,6 @@ _BUILTINS = frozenset({
 })  # fmt: skip
 _MEMBER = ("--filter", "-F", "--workspace", "-w")  # options that run a script of a workspace's member
 _NO_SCRIPTS = frozenset({None, "install", "add", "exec", "dlx", "node", "workspace", "workspaces"})
-
-
-class Started(Struct, frozen=True):
-    """One command that runs when the container starts.
-
-    words: the program and its arguments, None for one that is known only then; source: where the command was found, such
-    as "CMD" or "entrypoint.sh"; folder: the working directory it runs in, None when unknown; writes: absolute paths that
-    its redirections write to, None for one that is unknown.
-    """
-
-    words: Argv
-    source: str
-    folder: str | None = None
-    writes: tuple[str | None, ...] = ()
-
-    @property
-    def name(self) -> str | None:
-        """The program's name without its folder."""
-        return self.words[0].rpartition("/")[2] if self.words and self.words[0] is not None else None
-
-    def __str__(self) -> str:
-        return " ".join("…" if word is None else word for word in self.words)
-
-
-class Start(Struct, frozen=True):
-    """What a container starts.
-
-    Args:
-        commands: Every command, wrappers (``tini``, ``npm run``) and the commands that they lead to, in order of the text.
-        language: "python", "node", "java", "go", … of the program, None when unknown.
-        entries: The files of the program that are started: relative paths are files of the context, absolute ones are
-            files of the image that are not in the context, such as what a build makes.
-        scripts: The shell scripts of the context that run, as context paths.
-        unknown: Why there may be more than that, one reason an item.
-        installed: The commands among them that installing a Python project of the context makes.
-        renamed: The names of commands that are scripts of the context under another name.
-    """
-
-    commands: tuple[Started, ...]
-    language: str | None
-    entries: tuple[str, ...]
-    scripts: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-    installed: tuple[str, ...] = ()
-    renamed: tuple[str, ...] = ()
-
-    @property
-    def programs(self) -> tuple[str, ...]:
-        """The names of all programs started, without folders and doubles."""
-        return tuple(dict.fromkeys(name for command in self.commands if (name := command.name)))
 
 
 def start_of(model: Model, stage: Stage) -> Start | None:
@@ -259,8 +208,12 @@ class _Reader:
         if inner is not None:
             if inner:
                 self.run(inner, source, folder)
-        elif (texts := together(words)) is not None:
-            for one in texts:
+        elif is_runner(name):
+            package = self._package(folder)
+            texts = started_together(words, package.scripts if package is not None else ())
+            if texts is None:
+                self.unknown.append(f"which scripts {name} starts is not known")
+            for one in texts or ():
                 self.script(parse_script(one), source, folder, ())
         elif name == "su":
             given, text = option(words[1:], "-c", "--command")
@@ -315,9 +268,7 @@ class _Reader:
             script = verb
         else:
             return False
-        manifest = self.files.find("package.json", folder)
-        context = self.model.context
-        package = package_json(context, posixpath.dirname(manifest) or ".") if manifest is not None and context is not None else None
+        package = self._package(folder)
         self.languages.append("node")
         if package is None or script is None:
             self.unknown.append(f"{source} runs a script of a package.json that is not found: {name} {' '.join(w or '…' for w in words)}")
@@ -327,11 +278,16 @@ class _Reader:
         elif script not in package.scripts and name != "npm":
             self.run(tuple(words[words.index(script) :]), source, folder)  # a program of node_modules/.bin
         elif script not in package.scripts:
-            self.unknown.append(f"{manifest} has no script {script}")
+            self.unknown.append(f"{package.manifest} has no script {script}")
         for hook in (f"pre{script}", script, f"post{script}"):
             if hook in package.scripts:
-                self.script(parse_script(package.scripts[hook]), f"{manifest} ({hook})", folder, ())
+                self.script(parse_script(package.scripts[hook]), f"{package.manifest} ({hook})", folder, ())
         return True
+
+    def _package(self, folder: str | None) -> PackageJson | None:
+        """The package.json of a folder of the image."""
+        manifest, context = self.files.find("package.json", folder), self.model.context
+        return package_json(context, posixpath.dirname(manifest) or ".") if manifest is not None and context is not None else None
 
     def _members(self, name: str, words: Argv, source: str, folder: str | None) -> bool:
         """A script of a workspace's member, which runs in the member's folder."""

@@ -16,7 +16,7 @@ _MANIFESTS = frozenset({"pyproject.toml", "setup.cfg", "package.json", "package-
 
 def source_stores(text: str) -> list[str]:
     """The paths in a source that are texts by themselves, as SQLite's addresses or with the ending of a store."""
-    named = re.findall(rf"[\"'](?:sqlite://(?!/))?((?:/|\./)?[\w/-]*[\w-]\.{_KINDS})[\"']", text)
+    named = re.findall(rf"[\"'](?:sqlite:(?!//)|sqlite://(?!/))?((?:/|\./)?[\w/-]*[\w-]\.{_KINDS})[\"']", text)
     return [*named, *re.findall(rf"[\"']{_ADDRESS}([\w./-]+)[\"'?]", text)]
 
 

@@ -108,6 +108,23 @@ def test_read_places(make_context, source, places):
         ("x.writeFileSync(p)", set()),
         ("fs.readFileSync('x')", set()),
         ("const config = { log: '/l' }; fs.appendFileSync(config.log, '')", {"absolute:/l"}),
+        ("const c = Object.freeze({ a: { log: '/l' } }); fs.appendFileSync(c.a.log, '')", {"absolute:/l"}),
+        ("fs.writeFileSync(process.env.OUT ? path.resolve(process.env.OUT) : '/o')", {"absolute:/o"}),
+        ("const { promises: f } = require('fs'); f.writeFile('a', x)", {"cwd:a"}),
+        ("const f = fs.promises; f.writeFile('a', x)", {"cwd:a"}),
+        ("const { writeFile } = fs.promises; writeFile('a', x)", {"cwd:a"}),
+        ("const S = require('session-file-store')(session); new S({ path: './s' })", {"cwd:s/"}),
+        ("const S = require('session-file-store')(session); new S()", {"cwd:sessions/"}),
+        ("const f = require('express-fileupload'); app.use(f({ useTempFiles: true }))", {"cwd:tmp/"}),
+        ("const f = require('express-fileupload'); app.use(f())", set()),
+        ("q.files.a.mv('./up/' + q.files.a.name)", {"cwd:up/"}),
+        ("const sharp = require('sharp'); sharp(b).resize(9).toFile(`/img/${x}.png`)", {"absolute:/img/"}),
+        ("const r = require('rotating-file-stream'); r.createStream('a.log', { path: '/log' })", {"absolute:/log/"}),
+        ("const r = require('rotating-file-stream'); r.createStream('a.log', { size: '1M' })", {"cwd:a.log"}),
+        ("const pino = require('pino'); pino({ transport: { target: 'pino/file', options: { destination: '/l/a' } } })", {"absolute:/l/a"}),
+        ("const pino = require('pino'); const t = { targets: [{ options: { destination: 1 } }] }; pino({ transport: t })", set()),
+        ("const pino = require('pino'); pino(pino.destination({ dest: '/l/a' })); pino.destination()", {"absolute:/l/a"}),
+        ("const l = require('log4js'); l.configure({ appenders: { f: { type: 'file', filename: 'a.log' } } })", {"cwd:a.log"}),
     ],
 )
 def test_written_places(make_context, source, places):
@@ -126,6 +143,9 @@ def test_written_places(make_context, source, places):
         "const a = b; const b = a; fs.writeFileSync(a)",
         "fs.writeFileSync(path.join(os.homedir(), 'x'), '')",
         "const m = require('multer'); m({ dest: compute() })",
+        "fs.writeFileSync(path.join(process.cwd(), folder, 'x'), '')",
+        "require('log4js').configure(settings.logs)",
+        "q.files.a.mv(p)",
     ],
 )
 def test_computed_paths_are_unknown(make_context, source):
@@ -165,6 +185,25 @@ def test_environment_variables_that_are_known_count(make_context):
         make_context, "app.listen(process.env.PORT || 3000); fs.writeFileSync(process.env['OUT'])", environment={"PORT": "81", "OUT": "/o"}
     )
     assert (found.ports, texts(found.written), found.unknown) == ((81,), {"absolute:/o"}, ())
+
+
+def test_settings_of_other_modules_and_of_json_count(make_context):
+    source = (
+        "const settings = require('./settings'); const { logs } = require('./config/default.json');\n"
+        "fs.writeFileSync(path.join(settings.storage.folder, 'a')); fs.writeFileSync(logs.file); fs.writeFileSync(settings.data)"
+    )
+    others = {
+        "settings.js": "const json = require('./config/default.json');\n"
+        "module.exports = { storage: { folder: process.env.FOLDER || json.storage.folder }, data: json.data };",
+        "config/default.json": '{"storage": {"folder": "var/db"}, "logs": {"file": "/l"}, "data": "d"}',
+    }
+    found = read(make_context, source, **others)
+    assert (texts(found.written), found.unknown) == ({"cwd:var/db/a", "absolute:/l", "cwd:d"}, ())
+
+
+def test_packages_whose_places_are_found_are_told(make_context):
+    found = read(make_context, "const S = require('session-file-store')(s); const x = require('node-persist'); new S();")
+    assert found.settled == ("session-file-store",)
 
 
 def test_typescript_and_modules(make_context):

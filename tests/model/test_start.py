@@ -119,6 +119,43 @@ def test_node(make_model, tail, entries):
     assert start.unknown == ()
 
 
+RUNNING = (
+    '{"scripts": {"start": "run-p start:*", "start:web": "node web.js", "start:work": "node work.js", "start:work:slow": "node slow.js",'
+    ' "all": "npm-run-all -s start:**", "prefix": "concurrently \'npm:start:w*\' \'node slow.js\'", "computed": "run-p $WHICH"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "entries"),
+    [
+        ("start", ("web.js", "work.js")),
+        ("all", ("web.js", "work.js", "slow.js")),
+        ("prefix", ("web.js", "work.js", "slow.js")),
+    ],
+)
+def test_scripts_by_pattern(make_model, script, entries):
+    files = {"package.json": RUNNING, "web.js": "", "work.js": "", "slow.js": ""}
+    start = of(make_model, f"CMD npm run {script}", files, "node:20")
+    assert start is not None
+    assert (start.entries, start.unknown) == (entries, ())
+    start = of(make_model, "CMD npm run computed", files, "node:20")
+    assert start is not None
+    assert start.unknown == ("which scripts run-p starts is not known",)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dotenv -e .env.local -- node lib/main.js", "dotenv -e .env.local node lib/main.js", "env-cmd -f .env.local node lib/main.js",
+        "dotenvx run -f .env.local -- node lib/main.js", "env-cmd .env node lib/main.js", "yarn node lib/main.js",
+    ],
+)  # fmt: skip
+def test_commands_that_set_variables_of_files(make_model, command):
+    start = of(make_model, f"CMD {command}", NODE_FILES, "node:20")
+    assert start is not None
+    assert (start.entries, start.language, start.unknown) == (("lib/main.js",), "node", ())
+
+
 def test_npm_run_without_that_script_is_unknown(make_model):
     start = of(make_model, "CMD npm run nothing", NODE_FILES, "node:20")
     assert start is not None

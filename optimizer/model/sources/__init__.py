@@ -11,7 +11,7 @@ from importlib import import_module
 
 from optimizer.model.model import Model, Stage
 from optimizer.model.sources.evidence import SourceUse
-from optimizer.model.start import Start
+from optimizer.model.started import Start
 
 __all__ = ["SOURCES", "SourceUse", "source_use"]
 

@@ -13,7 +13,7 @@ from optimizer.model.dotnet_builds import Publish, publishes
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import origin_of
 from optimizer.model.sources.evidence import SourceUse
-from optimizer.model.start import Start, Started
+from optimizer.model.started import Start, Started
 
 _SOURCES = (".cs", ".fs", ".vb")
 _NOT_SOURCE = re.compile(r"(^|/)(obj|bin)/")

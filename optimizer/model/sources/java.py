@@ -10,7 +10,7 @@ from optimizer.model.compiled_program import jvm_program
 from optimizer.model.java_command import java_command
 from optimizer.model.model import Model, Stage
 from optimizer.model.sources.evidence import SourceUse
-from optimizer.model.start import Start
+from optimizer.model.started import Start
 
 
 def evidence(model: Model, stage: Stage, start: Start, environment: Mapping[str, str]) -> SourceUse:

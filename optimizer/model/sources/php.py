@@ -13,7 +13,7 @@ from optimizer.context.places import Place, Unknown
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import build_folder, image_path
 from optimizer.model.sources.evidence import SourceUse
-from optimizer.model.start import Start
+from optimizer.model.started import Start
 
 _NOT_RUN = re.compile(
     r"(^|/)(vendor|tests?|node_modules|storage/framework|bootstrap/cache|var/cache|database/(migrations|factories|seeders)|\.phpunit\.cache)/|(^|/)(phpunit|rector|ecs|\.php-cs-fixer)[\w.-]*\.php$",

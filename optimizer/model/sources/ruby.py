@@ -14,7 +14,7 @@ from optimizer.knowledge.ruby_gems import ROOT_GEMS, gem_writes
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import build_folder, image_path
 from optimizer.model.sources.evidence import SourceUse
-from optimizer.model.start import Start
+from optimizer.model.started import Start
 
 _SOURCES = (".rb", ".ru", ".rake")
 _NOT_RUN = re.compile(

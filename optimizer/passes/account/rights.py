@@ -13,7 +13,7 @@ from optimizer.model.application import Application
 from optimizer.model.effects import site_server
 from optimizer.model.launch import STEP_DOWN, Argv, option
 from optimizer.model.paths import Placement, context_path, image_path, placements
-from optimizer.model.start import Started
+from optimizer.model.started import Started
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
 

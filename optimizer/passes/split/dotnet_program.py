@@ -15,7 +15,8 @@ from optimizer.model import Model, Stage
 from optimizer.model.dotnet_builds import Publish, publishes
 from optimizer.model.launch import option
 from optimizer.model.sources.dotnet import published, sources_of
-from optimizer.model.start import Started, healthcheck_of, start_of
+from optimizer.model.start import healthcheck_of, start_of
+from optimizer.model.started import Started
 from optimizer.passes.split.compiled import account_steps, check_owner, exposed_ports, is_root
 from optimizer.passes.split.shared import Refused, packages_for, reference_text, sort_packages
 from optimizer.passes.text import quote_names

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from optimizer.model import Model, Stage
 from optimizer.model.launch import SHELLS
 from optimizer.model.paths import context_path, image_path
-from optimizer.model.start import Started, healthcheck_of, start_of
+from optimizer.model.start import healthcheck_of, start_of
+from optimizer.model.started import Started
 from optimizer.passes.split.shared import Refused
 
 # Programs that come with a JDK or a build tool, and not with a JRE.

@@ -19,6 +19,8 @@ BINS = {
     "strapi": "@strapi/strapi", "medusa": "@medusajs/medusa", "remix-serve": "@remix-run/serve", "ts-node-esm": "ts-node",
     "react-router-serve": "@react-router/serve", "fastify": "fastify-cli", "run-s": "npm-run-all", "run-p": "npm-run-all",
     "swc": "@swc/cli", "sentry-cli": "@sentry/cli", "graphql-codegen": "@graphql-codegen/cli",
+    "dotenv": "dotenv-cli", "dotenvx": "@dotenvx/dotenvx", "cross-env-shell": "cross-env", "eleventy": "@11ty/eleventy",
+    "mikro-orm": "@mikro-orm/cli",
 }  # fmt: skip
 _PRODUCTION = {"npm": "--omit=dev", "yarn": "--production", "pnpm": "--prod"}
 _DEVELOPMENT = re.compile(r"\s+--(include=dev|include dev|production=false)\b")

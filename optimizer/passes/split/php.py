@@ -11,7 +11,8 @@ from optimizer.knowledge.debian import build_only, runtime_packages
 from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
 from optimizer.model.sources.php import php_source
-from optimizer.model.start import Start, healthcheck_of, start_of
+from optimizer.model.start import healthcheck_of, start_of
+from optimizer.model.started import Start
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import Split, assemble, copy_line
 from optimizer.passes.split.php_steps import EXTENSIONS, Plan, sort_instructions

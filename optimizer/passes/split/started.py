@@ -11,7 +11,8 @@ from msgspec import Struct
 from optimizer.model import Model, Stage
 from optimizer.model.launch import SHELLS
 from optimizer.model.paths import context_path, image_path
-from optimizer.model.start import Started, healthcheck_of, start_of
+from optimizer.model.start import healthcheck_of, start_of
+from optimizer.model.started import Started
 from optimizer.passes.split.shared import Refused
 from optimizer.syntax import Instruction
 
