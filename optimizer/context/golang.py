@@ -17,6 +17,7 @@ from msgspec import Struct
 from optimizer.context.commands import command_programs, shell_writes
 from optimizer.context.folder import BuildContext
 from optimizer.context.go_constants import GoText, constant
+from optimizer.context.go_manifests import GoManifest, GoReplace, GoRequire, go_manifest
 from optimizer.context.go_source import GoFile
 from optimizer.context.places import HOLE, Place, Unknown, resolve
 from optimizer.context.scopes import Value
@@ -58,22 +59,6 @@ _TLS = {
 }  # fmt: skip
 
 
-class GoRequire(Struct, frozen=True):
-    """One required module. indirect: only needed by other modules."""
-
-    path: str
-    version: str
-    indirect: bool
-
-
-class GoReplace(Struct, frozen=True):
-    """One `replace`. folder: the local folder, relative to the context ("../x" when outside), None for another module."""
-
-    path: str
-    target: str
-    folder: str | None
-
-
 class GoModule(Struct, frozen=True):
     """A Go module; each tuple is sorted and has no doubles. Tests, files for other systems and vendor/ are left out.
 
@@ -81,7 +66,8 @@ class GoModule(Struct, frozen=True):
     there; sum: go.sum is; cgo: files with `import "C"`; main_packages: folders of programs; embeds: the paths in the
     context that //go:embed patterns match, as written, relative to the context; imports: packages of all files; programs,
     read, written, ports: as the source names them, in literals; time_zones: time.LoadLocation is used without time/tzdata;
-    tls_client: an HTTP or TLS client is used; unknown: what is computed. Required modules are not looked into.
+    tls_client: an HTTP or TLS client is used; unknown: what is computed; files: those read, of other modules of the project
+    that it is compiled with among them. Required modules are not looked into.
     """
 
     folder: str
@@ -103,6 +89,7 @@ class GoModule(Struct, frozen=True):
     time_zones: bool = False
     tls_client: bool = False
     unknown: tuple[Unknown, ...] = ()
+    files: tuple[str, ...] = ()
 
     def unknown_about(self, *about: str) -> tuple[Unknown, ...]:
         """The unknowns of some kinds, such as "program" or "write"; a file that cannot be read is one of every kind."""
@@ -125,7 +112,11 @@ class _Findings:
 
 
 def go_module(
-    context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset(), environment: Mapping[str, str | None] | None = None
+    context: BuildContext,
+    folder: str = ".",
+    stamped: frozenset[str] = frozenset(),
+    environment: Mapping[str, str | None] | None = None,
+    programs: Iterable[str] | None = None,
 ) -> GoModule | None:
     """Read the Go module of a folder; None when it has no go.mod.
 
@@ -134,34 +125,50 @@ def go_module(
         folder: The folder.
         stamped: Names of variables that the linker sets.
         environment: The variables that the program finds set, None for a value that is not known.
+        programs: The folders of the programs that are built; what these do not import is left out. None for all packages.
     """
     folder = posixpath.normpath(folder)
     text = context.read_text(posixpath.join(folder, "go.mod"))
-    return None if text is None else _module(context, folder, text, stamped, environment or {})
+    return None if text is None else _module(context, folder, text, stamped, environment or {}, programs)
 
 
 def go_sources(
-    context: BuildContext, folder: str = ".", stamped: frozenset[str] = frozenset(), environment: Mapping[str, str | None] | None = None
+    context: BuildContext,
+    folder: str = ".",
+    stamped: frozenset[str] = frozenset(),
+    environment: Mapping[str, str | None] | None = None,
+    programs: Iterable[str] | None = None,
 ) -> GoModule:
-    """Read the Go source of a folder that has no go.mod: a program of one package, or one below GOPATH. Arguments as above."""
-    return _module(context, posixpath.normpath(folder), "", stamped, environment or {})
+    """Read the Go source of a folder that has no go.mod: one below GOPATH, or with a go.work. Arguments as above."""
+    return _module(context, posixpath.normpath(folder), "", stamped, environment or {}, programs)
 
 
-def go_literals(context: BuildContext, folder: str = ".") -> frozenset[str]:
-    """The values of all string literals in the Go source of a folder and of those below."""
-    paths = [path for path in context.under(posixpath.normpath(folder)) if path.endswith(".go") and not path.endswith("_test.go")]
-    sources = {path: context.read_text(path) for path in paths}
+def go_literals(context: BuildContext, module: GoModule) -> frozenset[str]:
+    """The values of all string literals in the Go source of a module and of those that it is compiled with."""
+    sources = {path: context.read_text(path) for path in module.files}
     return frozenset(text for path, source in sources.items() if source is not None for text in GoFile(path, source).strings)
 
 
-def _module(context: BuildContext, folder: str, text: str, stamped: frozenset[str], environment: Mapping[str, str | None]) -> GoModule:
+def _module(
+    context: BuildContext,
+    folder: str,
+    text: str,
+    stamped: frozenset[str],
+    environment: Mapping[str, str | None],
+    programs: Iterable[str] | None,
+) -> GoModule:
     found = _Findings()
     files: list[GoFile] = []
     if context.truncated:
         found.unknown.add(Unknown("context", folder, "has too many files to list"))
-    nested = [posixpath.dirname(f) for f in context.under(folder) if f.endswith("/go.mod") and posixpath.dirname(f) != folder]
-    for path in context.under(folder):
-        parts = posixpath.relpath(path, folder).split("/")
+    manifest = go_manifest(context, folder, text)
+    folders = (folder, *manifest.locals)
+    for missing in (other for other in manifest.locals if not context.is_dir(other)):
+        found.unknown.add(Unknown("context", missing, "is not in the build context"))
+    places = {path: place for place in folders for path in context.under(place)}
+    nested = {posixpath.dirname(path) for path in places if path.endswith("/go.mod")} - set(folders)
+    for path, place in places.items():
+        parts = posixpath.relpath(path, place).split("/")
         skipped = any(part in ("vendor", "testdata") or part.startswith(("_", ".")) for part in parts[:-1])
         if not path.endswith(".go") or path.endswith("_test.go") or skipped or _OTHER_SYSTEM.search(path):
             continue
@@ -172,6 +179,8 @@ def _module(context: BuildContext, folder: str, text: str, stamped: frozenset[st
             else:
                 files.append(GoFile(path, source))
     files = [file for file in files if file.constraint not in _OTHER_BUILDS]
+    if programs is not None and manifest.modules:
+        files = _compiled(files, programs, manifest)
     packages: dict[str, list[GoText]] = {}
     for file in files:
         packages.setdefault(posixpath.dirname(file.path), []).append(file.text)
@@ -182,45 +191,31 @@ def _module(context: BuildContext, folder: str, text: str, stamped: frozenset[st
         file.constant = partial(constant, file=file.text, package=packages[place], others=others, stamped=stamped)
     for file in files:
         _Reader(file).add_to(found)
-    directives = list(_directives(text))
-    one = {words[0]: words[1].strip('"') for words in directives if len(words) == 2}
-    requires = {GoRequire(w[1].strip('"'), w[2], w[-1] == "//indirect") for w in directives if w[0] == "require" and len(w) >= 3}
+    locals_below = tuple(f"{other}/" for other in manifest.locals)
+    others_own = {place for place in found.mains if f"{place}/".startswith(locals_below)} if text else set()
     return GoModule(
-        folder, one.get("module"), one.get("go"), one.get("toolchain"),
-        tuple(sorted(requires, key=lambda require: require.path)), tuple(_replaces(folder, directives)),
+        folder, manifest.path, manifest.go, manifest.toolchain, manifest.requires, manifest.replaces,
         context.exists(posixpath.join(folder, "vendor/modules.txt")), context.exists(posixpath.join(folder, "go.sum")),
-        tuple(sorted(found.cgo)), tuple(sorted(found.mains)), tuple(sorted(found.embeds)), tuple(sorted(found.imports)),
+        tuple(sorted(found.cgo)), tuple(sorted(found.mains - others_own)), tuple(sorted(found.embeds)), tuple(sorted(found.imports)),
         tuple(sorted(found.programs)), tuple(sorted(found.read)), tuple(sorted(found.written)), tuple(sorted(found.ports)),
-        found.zones, found.tls, tuple(sorted(found.unknown)),
+        found.zones, found.tls, tuple(sorted(found.unknown)), tuple(file.path for file in files),
     )  # fmt: skip
 
 
-def _directives(text: str) -> Iterable[list[str]]:
-    """The lines of go.mod as words, the keyword of a block in front of each of its lines."""
-    block = ""
-    for line in text.splitlines():
-        indirect = re.search(r"//\s*indirect\b", line)
-        words = re.sub(r"//.*", "", line).split()
-        if not words:
-            continue
-        if block:
-            if words == [")"]:
-                block = ""
-                continue
-            words.insert(0, block)
-        elif words[-1] == "(":
-            block = words[0]
-            continue
-        yield [*words, "//indirect"] if indirect else words
-
-
-def _replaces(folder: str, directives: Iterable[list[str]]) -> Iterable[GoReplace]:
-    for words in directives:
-        if words[0] == "replace" and "=>" in words:
-            target = words[words.index("=>") + 1 :]
-            local = bool(target) and target[0].startswith((".", "/"))
-            inside = posixpath.normpath(posixpath.join(folder, target[0])) if local else None
-            yield GoReplace(words[1], " ".join(target), f"..{inside}" if inside and inside.startswith("/") else inside)
+def _compiled(files: list[GoFile], programs: Iterable[str], manifest: GoManifest) -> list[GoFile]:
+    """The files of programs and of the packages that these import, one through the other."""
+    packages: dict[str, list[GoFile]] = {}
+    for file in files:
+        packages.setdefault(posixpath.dirname(file.path) or ".", []).append(file)
+    named = {manifest.import_path(folder): folder for folder in packages}
+    reached: dict[str, None] = {}
+    ahead = [posixpath.normpath(folder) for folder in programs]
+    while ahead:
+        folder = ahead.pop()
+        if folder not in reached:
+            reached[folder] = None
+            ahead += [named[name] for file in packages.get(folder, ()) for name in file.names if name in named]
+    return [file for file in files if (posixpath.dirname(file.path) or ".") in reached]
 
 
 class _Reader:

@@ -56,12 +56,3 @@ def make_command(words: Sequence[str | None]) -> MakeCommand | None:
         elif not word.startswith("-"):
             goals.append(word)
     return MakeCommand(folder, makefile, given, tuple(goals))
-
-
-def unrolled(line: str) -> list[str]:
-    """The commands of a recipe's line; those of a loop over words that are written out, once for each word."""
-    found = re.fullmatch(r"\s*for\s+(\w+)\s+in\s+([\w./ \t-]+?)\s*;\s*do\s+(.*?)\s*;?\s*done\s*;?\s*", line, re.DOTALL)
-    if found is None or re.search(r"\b(for|while|until|case)\b", found[3]):
-        return [line]
-    variable = re.compile(rf"\$(?:{found[1]}\b|\{{{found[1]}\}})")
-    return [variable.sub(word, found[3]) for word in found[2].split()]

@@ -8,7 +8,8 @@ import tomllib
 from typing import Any
 
 from optimizer.context.folder import BuildContext
-from optimizer.context.golang import GoModule, GoReplace, GoRequire, go_module
+from optimizer.context.go_manifests import GoReplace, GoRequire
+from optimizer.context.golang import GoModule, go_module
 from optimizer.context.javascript import package_manager
 
 __all__ = ["ECOSYSTEMS", "GoModule", "GoReplace", "GoRequire", "detect", "go_module"]

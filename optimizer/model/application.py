@@ -236,7 +236,7 @@ class Gatherer:
             self.unknown.add(Unknown("program", "", "the Go module of the program is not clear"))
             return
         self.go = module
-        files = tuple(f for f in self.context.under(module.folder) if f.endswith(".go") and not f.endswith("_test.go"))
+        files = module.files
         self.take(files, module.imports, module.programs, module.ports, module.unknown)
         self.uses(module.written, module.read, [], files)
         needs = go_needs((*(require.path for require in module.requires), *module.imports))

@@ -19,7 +19,9 @@ from optimizer.model.native_build import native_build
 from optimizer.model.native_made import NativeBuild
 from optimizer.model.paths import context_path, image_path, origin_of
 
-_HINTS = ("go build", "go install", '"go"', "make", "gcc", "g++", "c++", "cc ", "clang", "ninja", "meson", "configure", "cargo")
+_HINTS = (
+    "go build", "go install", '"go"', "make", "gcc", "g++", "c++", "cc ", "clang", "ninja", "meson", "configure", "cargo", ".sh", "./",
+)  # fmt: skip
 _TESTS = re.compile(r"(^|/)(src/test|tests?|benches|examples)/")
 
 
@@ -105,8 +107,7 @@ def _go(model: Model, origin: Stage, builds: tuple[GoBuild, ...], path: str, pla
         return None
     if build.tool or build.module is None:
         return CompiledProgram("go", path, origin, (), None, f"the source of {posixpath.basename(path)} is not in the build context")
-    files = tuple(f for f in model.context.under(build.module.folder) if f.endswith(".go") and not f.endswith("_test.go"))
-    return CompiledProgram("go", path, origin, files, build.module)
+    return CompiledProgram("go", path, origin, build.module.files, build.module)
 
 
 def _rust(model: Model, origin: Stage, builds: CargoBuilds, path: str, place: str) -> CompiledProgram | None:

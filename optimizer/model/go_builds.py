@@ -10,18 +10,24 @@ import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optimizer.context.golang import GoModule, go_module, go_sources
 from optimizer.context.make_command import make_command
 from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
+from optimizer.context.scripts import unrolled
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.base import Arguments, read_arguments
 from optimizer.ecosystems.golang import VALUED
+from optimizer.model.called_script import called_script
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import build_folder, context_path, is_folder
-from optimizer.syntax.shell import Command, parse_script
+from optimizer.model.state import State
+from optimizer.syntax.shell import Command, Script, Word, parse_script
 
 _VERSION = re.compile(r"v\d+$")
+_MAYBE = frozenset({"case", "function", "while"})  # what a construct of the shell holds may not run
+_DEPTH = 3  # of make and scripts that run others
 
 
 class GoBuild(Struct, frozen=True):
@@ -29,13 +35,14 @@ class GoBuild(Struct, frozen=True):
 
     Args:
         position: Index of its RUN.
-        command: The command in the RUN's script, None where the RUN is in exec form or the command is that of a Makefile.
+        command: The command in the RUN's script, None where the RUN is in exec form, or a Makefile, a script or a loop runs it.
         options: Its options with their values.
         environment: The variables it sees that the Dockerfile or the command sets.
         outputs: The programs it makes, absolute paths in the image; empty when that cannot be told.
         module: The module or folder that is built, None when it is not of the build context.
         folder: Where the module lies in the image.
         tool: It installs a program of another project (``go install …@version``).
+        programs: The folders of the context with the programs' packages, None where these are not known.
     """
 
     position: int
@@ -46,6 +53,7 @@ class GoBuild(Struct, frozen=True):
     module: GoModule | None
     folder: str | None
     tool: bool
+    programs: tuple[str, ...] | None = None
 
     def option(self, name: str) -> str | None:
         """The value of the last option of that name, None when it is not given."""
@@ -57,17 +65,56 @@ class GoBuild(Struct, frozen=True):
         return self.environment.get("CGO_ENABLED")
 
 
+class GoSteps(Struct, frozen=True):
+    """What a stage's RUN instructions do. builds: the commands that make Go programs, in order; others: all other commands
+    with what make and scripts of the project run in their place, where that is seen."""
+
+    builds: tuple[GoBuild, ...]
+    others: tuple[Command, ...]
+
+
 def go_builds(model: Model, stage: Stage) -> tuple[GoBuild, ...]:
     """The commands of a stage that make Go programs, in order."""
-    found: list[GoBuild] = []
+    return go_steps(model, stage).builds
+
+
+def go_steps(model: Model, stage: Stage) -> GoSteps:
+    """What the RUN instructions of a stage do, those understood; kept with the model, since several passes ask."""
+    kept: dict[int, GoSteps] = model.__dict__.setdefault("_go_steps", {})
+    if stage.index not in kept:
+        kept[stage.index] = _steps(model, stage)
+    return kept[stage.index]
+
+
+def _steps(model: Model, stage: Stage) -> GoSteps:
+    builds: list[GoBuild] = []
+    others: list[Command] = []
     for position in stage.positions:
         node = model.file.instruction(position)
         if node.keyword != "RUN":
             continue
         script = node.script if node.json is None else parse_script(_quoted(node.json))
-        if script is not None and script.understood:
-            found += _Reader(model, stage, position, exec_form=node.json is not None).read(script.commands)
-    return tuple(found)
+        if script is None or not script.understood:
+            continue
+        text = unrolled(script.text)
+        edited = text == script.text and node.json is None
+        reader = _Reader(model, stage, position, as_written=edited)
+        reader.read(script if edited else parse_script(text))
+        builds += reader.builds
+        others += reader.others
+    return GoSteps(tuple(_narrowed(model, build, builds) for build in builds), tuple(others))
+
+
+def _narrowed(model: Model, build: GoBuild, builds: list[GoBuild]) -> GoBuild:
+    """A build whose module holds only the packages that the programs built from it import."""
+    module, context = build.module, model.context
+    together = [other for other in builds if other.module is not None and module is not None and other.module.folder == module.folder]
+    known = [folder for other in together for folder in other.programs or ()]
+    if module is None or context is None or any(other.programs is None for other in together):
+        return build
+    stamped = frozenset(name for other in together for name in _stamped(other.options, other.environment))
+    read = go_module if context.exists(posixpath.join(module.folder, "go.mod")) else go_sources
+    return replace(build, module=read(context, module.folder, stamped, _found_by_program(model), known))
 
 
 def _found_by_program(model: Model) -> dict[str, str | None]:
@@ -83,58 +130,77 @@ def _quoted(words: tuple[str, ...]) -> str:
 
 
 class _Reader:
-    """Reads the commands of one RUN in order, following ``cd`` and ``export``."""
+    """Reads the commands of one RUN in order, following ``cd`` and ``export``. as_written: they stand so in the Dockerfile."""
 
-    def __init__(self, model: Model, stage: Stage, position: int, *, exec_form: bool) -> None:
-        self.model, self.stage, self.position, self.exec_form = model, stage, position, exec_form
-        self.in_make = False
+    def __init__(self, model: Model, stage: Stage, position: int, *, as_written: bool, depth: int = 0) -> None:
+        self.model, self.stage, self.position, self.as_written, self.depth = model, stage, position, as_written, depth
+        self.builds: list[GoBuild] = []
+        self.others: list[Command] = []
         state = model.before(position)
-        self.state = state
         self.cwd = state.workdir
         image = dict(stage.image.env) if stage.image is not None else {}
         self.environment: dict[str, str | None] = {**image, **state.args, **state.env}
 
-    def read(self, commands: tuple[Command, ...]) -> list[GoBuild]:
-        found = []
-        for command in commands:
+    def read(self, script: Script) -> None:
+        for command, enclosing in script.walk():
             argv = command.argv
             if command.name == "cd" and len(argv) == 2:
-                target = argv[1] if argv[1] is not None else self.state.expand(command.words[1].text)
+                target = argv[1] if argv[1] is not None else self.expanded(None, command.words[1].text)
                 known = target is not None and self.cwd is not None
                 self.cwd = posixpath.normpath(posixpath.join(self.cwd or "", target or "")) if known else None
             elif command.name == "export" or not command.words:
-                self.environment.update({name: value.value if value else "" for name, value in command.assignments})
-                self.environment.update(dict(w.split("=", 1) for w in argv[1:] if w is not None and "=" in w))
+                self.environment.update({name: self.assigned(value) for name, value in command.assignments})
+                given = [self.expanded(w.value, w.text) for w in command.words[1:] if "=" in w.text]
+                self.environment.update(dict(text.split("=", 1) for text in given if text is not None))
             call = read_call(command)
             if call is not None and call.ecosystem == "go" and call.action is Action.BUILD:
-                found.append(self.build(command, call))
-            elif command.name in ("make", "gmake"):
-                found += self.made(command)
-        return found
+                build = self.build(command, call)
+                self.builds.append(replace(build, outputs=()) if _MAYBE & set(enclosing) else build)
+            elif not self.followed(command):
+                self.others.append(command)
 
-    def made(self, command: Command) -> list[GoBuild]:
-        """The commands among those that make runs for its goals."""
-        words = make_command(command.argv)
-        folder = posixpath.normpath(posixpath.join(self.cwd, words.folder)) if words is not None and self.cwd is not None else None
+    def followed(self, command: Command) -> bool:
+        """Whether what a command runs in its turn is seen, and read in its place."""
+        if self.depth >= _DEPTH or self.cwd is None or not command.words:
+            return False
+        words = [self.expanded(word.value, word.text) for word in command.words]
+        assigned = {name: self.assigned(value) for name, value in command.assignments}
+        if command.name in ("make", "gmake"):
+            return self.made(words, assigned)
+        called = called_script(self.model, self.stage, words, self.cwd, self.position)
+        if called is None or not called.script.understood:
+            return False
+        self.inner(self.cwd, assigned).read(called.script)
+        return True
+
+    def inner(self, folder: str, environment: Mapping[str, str | None]) -> _Reader:
+        """A reader of what a command runs in its turn, which tells this one what it finds."""
+        reader = _Reader(self.model, self.stage, self.position, as_written=False, depth=self.depth + 1)
+        reader.cwd, reader.environment = folder, {**self.environment, **environment}
+        reader.builds, reader.others = self.builds, self.others
+        return reader
+
+    def made(self, argv: list[str | None], assigned: Mapping[str, str | None]) -> bool:
+        """Read the commands that make runs for its goals."""
+        words = make_command(argv)
         context = self.model.context
-        if words is None or folder is None or context is None or self.in_make:
-            return []
+        if words is None or self.cwd is None or context is None:
+            return False
+        folder = posixpath.normpath(posixpath.join(self.cwd, words.folder))
         names = (words.makefile,) if words.makefile is not None else MAKEFILES
         inside = build_folder(self.model, self.stage, folder, names, self.position)
-        environment = {name: value for name, value in self.environment.items() if value is not None}
-        assigned = {name: value.value or "" for name, value in command.assignments if value is not None}
-        makefile = find_makefile(context, inside, words.makefile, words.given, {**environment, **assigned}) if inside is not None else None
+        environment = {name: value for name, value in {**self.environment, **assigned}.items() if value is not None}
+        makefile = find_makefile(context, inside, words.makefile, words.given, environment) if inside is not None else None
         lines = make_commands(context, makefile, words.goals) if makefile is not None else None
-        exported = {name: makefile.variables.get(name) for name in makefile.exported} if makefile is not None else {}
-        found: list[GoBuild] = []
-        for line in lines or ():
-            script = parse_script(line.replace(UNKNOWN, "$(unknown)"))
-            if script.understood:
-                reader = _Reader(self.model, self.stage, self.position, exec_form=True)
-                reader.in_make, reader.cwd = True, folder
-                reader.environment = {**self.environment, **assigned, **exported, **words.given}
-                found += reader.read(script.commands)
-        return found
+        if makefile is None or lines is None:
+            return False
+        exported = {name: makefile.variables.get(name) for name in makefile.exported}
+        for line in lines:
+            script = parse_script(unrolled(line).replace(UNKNOWN, "$(unknown)"))
+            if not script.understood:
+                return False
+            self.inner(folder, {**assigned, **exported, **words.given}).read(script)
+        return True
 
     def build(self, command: Command, call: Call) -> GoBuild:
         words = command.words
@@ -142,7 +208,7 @@ class _Reader:
         arguments = read_arguments(words[start:], frozenset({"build", "install"}), VALUED)
         prefixed = [w.value for w in words[: start - 1] if w.value is not None and "=" in w.value]  # env CGO_ENABLED=0 go build
         environment = dict(self.environment)
-        environment.update({name: value.value if value else "" for name, value in command.assignments})
+        environment.update({name: self.assigned(value) for name, value in command.assignments})
         environment.update(dict(text.split("=", 1) for text in prefixed))
         options = tuple((name, self.value(value)) for name, value in arguments.options)
         operands = [self.expanded(word.value, word.text) for word in arguments.operands]
@@ -157,15 +223,23 @@ class _Reader:
         if cwd is not None and call.verb is not None and None not in operands:
             names = [name for name in operands if name is not None]
             outputs = self.outputs(call.verb.value or "", arguments, options, names, cwd, module, environment)
+        programs = self.programs(operands, cwd, module) if module is not None and cwd is not None and not tool else None
         return GoBuild(
-            self.position, None if self.exec_form else command, options, environment, outputs, None if tool else module, folder, tool
-        )
+            self.position, command if self.as_written else None, options, environment, outputs, None if tool else module, folder, tool,
+            programs,
+        )  # fmt: skip
 
     def value(self, text: str | None) -> str | None:
-        return text if text is None or "$" not in text else (self.state.expand(text) or text)
+        return text if text is None or "$" not in text else (self.expanded(None, text) or text)
 
     def expanded(self, value: str | None, text: str) -> str | None:
-        return value if value is not None else self.state.expand(text)
+        """The value of a word, its text expanded with the variables that the command sees where it is not plain."""
+        if value is not None or re.search(r"\$[(@*?#!$0-9]|`", text):
+            return value
+        return State(env=self.environment).expand(text)
+
+    def assigned(self, word: Word | None) -> str | None:
+        return "" if word is None else self.expanded(word.value, word.text)
 
     def module(self, cwd: str | None, stamped: frozenset[str]) -> GoModule | None:
         """The module around a folder of the image, else the folder's own source. stamped: variables that the linker sets."""
@@ -246,6 +320,23 @@ class _Reader:
             else:
                 found.append(_base(name))
         return found
+
+    def programs(self, operands: list[str | None], cwd: str, module: GoModule) -> tuple[str, ...] | None:
+        """The folders of the context with the packages that operands name, None where that is not known."""
+        found: list[str] = []
+        for name in operands or ["."]:
+            if name is not None and name.endswith("..."):
+                found += [folder for folder in module.main_packages if self.below(folder, name, cwd)]
+                continue
+            own = module.path is not None and name is not None and f"{name}/".startswith(f"{module.path}/")
+            if name is None or not (own or name.startswith(".") or name.endswith(".go")):
+                return None
+            place = posixpath.normpath(posixpath.join(cwd, posixpath.dirname(name) if name.endswith(".go") else name))
+            inside = posixpath.join(module.folder, name[len(module.path or "") + 1 :]) if own else self.inside(place)
+            if inside is None:
+                return None
+            found.append(posixpath.normpath(inside))
+        return tuple(found)
 
     def below(self, folder: str, pattern: str, cwd: str) -> bool:
         inside = self.inside(cwd) or "."

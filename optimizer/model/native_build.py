@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 
 from optimizer.context.automake import automake_project
 from optimizer.context.cmake import cmake_project
-from optimizer.context.make_command import make_command, unrolled
+from optimizer.context.make_command import make_command
 from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
 from optimizer.context.meson import meson_project
 from optimizer.context.native_commands import SOURCES, Compiled, defined_macros, is_compiler, read_compiler, read_install
 from optimizer.context.native_project import PREFIX, Project
 from optimizer.context.project_commands import read_cmake, read_meson
-from optimizer.context.scripts import script_text
+from optimizer.context.scripts import unrolled
 from optimizer.ecosystems import SYSTEM, read_call, unwrapped
+from optimizer.model.called_script import called_script
+from optimizer.model.launch import SHELLS
 from optimizer.model.model import Model, Stage
 from optimizer.model.native_made import Made, NativeBuild
 from optimizer.model.paths import build_folder, context_path, is_folder
@@ -80,6 +82,8 @@ class _Reader:
         if script is None or not script.understood:
             self.note("it is not understood")
             return
+        text = unrolled(script.text)
+        script = parse_script(text) if text != script.text else script
         self.script(script, self.state.workdir, 0)
 
     def note(self, why: str) -> None:
@@ -156,20 +160,17 @@ class _Reader:
 
     def own_script(self, words: Sequence[str | None], cwd: str | None, depth: int) -> None:
         """A script of the context that a step runs, or a program that it made, whose effect is not known."""
-        given = words[1:] if posixpath.basename(words[0] or "") in ("sh", "bash") else words
-        target = next((w for w in given if w is not None and not w.startswith("-")), None)
-        path = self.path(target, cwd) if target is not None else None
-        inside = context_path(self.model, self.stage, path, self.position) if path is not None else None
-        text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
-        if text is None or depth >= _DEPTH:
+        called = called_script(self.model, self.stage, words, cwd, self.position) if depth < _DEPTH else None
+        if called is None:
+            given = words[posixpath.basename(words[0] or "") in SHELLS :]
+            target = next((word for word in given if word is not None and not word.startswith("-")), None)
+            path = self.path(target, cwd) if target is not None else None
             if path is None or path not in self.made:
                 self.note(f"what `{target or words[0]}` makes is not known")
-            return
-        script = parse_script(text.replace("\r\n", "\n"))
-        if not script.understood:
-            self.note(f"{inside} is not understood")
-            return
-        self.script(script, cwd, depth + 1)
+        elif not called.script.understood:
+            self.note(f"{called.path} is not understood")
+        else:
+            self.script(called.script, cwd, depth + 1)
 
     def path(self, word: str | None, cwd: str | None) -> str | None:
         if word is None or UNKNOWN in word:
@@ -262,8 +263,8 @@ class _Reader:
             return
         for reason in makefile.unknown:
             self.note(reason)
-        for line in (each for command in commands for each in unrolled(command)):
-            script = parse_script(line.replace(UNKNOWN, "$(unknown)"))
+        for line in commands:
+            script = parse_script(unrolled(line).replace(UNKNOWN, "$(unknown)"))
             if script.understood:
                 self.script(script, folder, depth + 1)
             elif line:

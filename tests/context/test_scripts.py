@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.context.scripts import script_text, shebang
+from optimizer.context.scripts import script_text, shebang, unrolled
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,22 @@ def test_script_text(make_context):
     )
     assert script_text(context, "/run.sh") == "#!/bin/sh\r\n"
     assert [script_text(context, path) for path in ("program", "folder", "hidden.sh", "absent")] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("for c in a b; do go build -o bin/$c ./cmd/$c; done\n", "go build -o bin/a ./cmd/a\ngo build -o bin/b ./cmd/b\n"),
+        ("set -e\nfor c in a; do\n  x ${c}s\ndone; y", "set -e\nx as; y"),
+        ("ALL='a b'\nfor c in $ALL; do x $c; done", "ALL='a b'\nx a\nx b"),
+        ('for d in cmd/a cmd/b; do x "$(basename "$d")"; done', 'x "a"\nx "b"'),
+        ("for d in cmd/a; do x $(basename $d); done", "x a"),
+        ("ALL=a\nALL=b\nfor c in $ALL; do x $c; done", None),
+        ("for c in $(ls); do x $c; done", None),
+        ("for c in *.c; do x $c; done", None),
+        ("for c in a b; do for d in 1 2; do x $c$d; done; done", None),
+        ("for c in a b; do test $c && break; done", None),
+    ],
+)
+def test_unrolled(text, found):
+    assert unrolled(text) == (text if found is None else found)

@@ -56,7 +56,7 @@ def _calls_out(model: Model, module: GoModule) -> bool:
     """Whether a module is a client of TLS: it calls one, and not only by plain HTTP."""
     if not module.tls_client or model.context is None or any(name.startswith(_EMBEDDED) for name in module.imports):
         return False
-    urls = [text for text in go_literals(model.context, module.folder) if text.startswith(("http://", "https://"))]
+    urls = [text for text in go_literals(model.context, module) if text.startswith(("http://", "https://"))]
     return not urls or any(text.startswith("https://") for text in urls)
 
 

@@ -61,7 +61,7 @@ class _Finder:
         unclear = [str(u) for m in project.modules for u in m.unknown_about("read")]
         unclear += [f"{name} reads files" for name in project.needs.reads]
         left = [d for d in self.data if not any(is_below(d, f) for f in found)]
-        strange = f"what `{project.unusual[0]}` makes is not known" if project.unusual else None
+        strange = f"what `{project.strange}` makes is not known" if project.strange is not None else None
         if unclear and (left or strange or self.brought):
             whole = unclear[0]
         elif strange and any(m.read for m in project.modules):
@@ -118,7 +118,7 @@ class _Finder:
     def literals(self, module: GoModule) -> list[str]:
         """Files of the context that a string in the source names by a path that does not begin at the root."""
         found = []
-        for text in sorted(go_literals(self.project.context, module.folder)):
+        for text in sorted(go_literals(self.project.context, module)):
             name = posixpath.normpath(re.sub(r"^(file://|\./)", "", re.sub(r"[*?\[].*", "", text))) if 1 < len(text) < 200 else ""
             if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name) or name in (".", "..") or self.workdir is None:
                 continue

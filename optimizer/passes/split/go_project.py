@@ -15,7 +15,7 @@ from optimizer.knowledge.go_modules import GoNeeds, go_needs
 from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
 from optimizer.model.effects import ROOT_MODULES, root_calls
-from optimizer.model.go_builds import GoBuild
+from optimizer.model.go_builds import GoBuild, go_steps
 from optimizer.passes.split.compiled import exposed_ports
 from optimizer.passes.split.started import Starting
 
@@ -79,7 +79,7 @@ class GoProject(Struct, frozen=True, dict=True):
 
     @cached_property
     def unusual(self) -> tuple[str, ...]:
-        """Commands of the build whose effect on files is not followed."""
+        """Commands of the RUN instructions that are not known, with make and scripts of the project among them."""
         found = set()
         for position in self.stage.positions:
             node = self.model.file.instruction(position)
@@ -89,6 +89,17 @@ class GoProject(Struct, frozen=True, dict=True):
                 if command.words and command.name not in _KNOWN and (call is None or call.ecosystem not in SYSTEM):
                     found.add(command.name or command.words[0].text)
         return tuple(sorted(found))
+
+    @cached_property
+    def strange(self) -> str | None:
+        """A command of the build whose effect on files is not followed, those that make and scripts run in its place."""
+        for command in go_steps(self.model, self.stage).others:
+            call = read_call(command)
+            if command.name == "go" and command.argv[1:2] in (("generate",), ("run",)):
+                return f"go {command.argv[1]}"
+            if command.words and command.name not in _KNOWN and (call is None or call.ecosystem not in SYSTEM):
+                return command.name or command.words[0].text
+        return None
 
     @property
     def reads_relative(self) -> bool:
@@ -123,9 +134,8 @@ class GoProject(Struct, frozen=True, dict=True):
         if named:
             return f"it uses {named[0]}"
         for module in self.modules:
-            for path in self.context.under(module.folder):
-                if path.endswith(".go") and not path.endswith("_test.go"):
-                    reason = next(iter(root_calls(path, self.context.read_text(path) or "")), None)
-                    if reason is not None:
-                        return reason
+            for path in module.files:
+                reason = next(iter(root_calls(path, self.context.read_text(path) or "")), None)
+                if reason is not None:
+                    return reason
         return None
