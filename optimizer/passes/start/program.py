@@ -26,6 +26,8 @@ _VARIABLES = re.compile(r"\bnpm_(package|config|lifecycle|node|execpath|command)
 # Settings that change how scripts are run.
 _SETTINGS = re.compile(r"^\s*(node-options|script-shell|shell-emulator|scripts-prepend-node-path|prefix)\b", re.MULTILINE)
 _EDITS = re.compile(r"package\.json|\bp?npm\s+(pkg|init|version|set-script)\b")
+# Instructions that another variable may change.
+_SEES_VARIABLES = frozenset({"RUN", "COPY", "ADD", "WORKDIR", "ENV", "ARG", "USER", "VOLUME", "EXPOSE", "LABEL"})
 _SETS = re.compile(r"\b(npm_config_|npm\s+(config\s+)?set\s+)(node[-_]options|script[-_]shell)", re.IGNORECASE)
 
 
@@ -68,10 +70,16 @@ def started(model: Model, stage: Stage, position: int, entry: int | None) -> Cha
     nodes: list[Node] = [new]
     if moved:
         nodes.insert(0, instruction_like(model.file, node, "WORKDIR", _quoted(found.folder)))
+    file = model.file
     if variables:
         pairs = " ".join(f"{name}={_quoted(value)}" for name, value in variables.items())
-        nodes.insert(0, instruction_like(model.file, node, "ENV", pairs))
-    file = model.file.replaced(position, position + 1, nodes)
+        setting = instruction_like(file, node, "ENV", pairs)
+        below = max((p for p in stage.positions if p > position and file.instruction(p).keyword in _SEES_VARIABLES), default=None)
+        if below is None:
+            nodes.insert(0, setting)
+        else:  # an install or a build must not see what only the program is told
+            file = file.replaced(below + 1, below + 1, [setting])
+    file = file.replaced(position, position + 1, nodes)
     manifest = posixpath.normpath(posixpath.join(found.package.folder, "package.json"))
     evidence = (f"the script {found.script} of {manifest} is this one program", "the sources read nothing that npm tells its scripts")
     return Change(f"start {program} without {form.json[0]}", file, (position,), evidence)
