@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _HARMLESS = frozenset({"LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "STOPSIGNAL", "HEALTHCHECK", "MAINTAINER", "SHELL"})
 _FLAGS = frozenset({"chown", "chmod"})
+_REMOVERS = frozenset({"rm", "rmdir", "mv", "find", "unlink", "shred", "truncate", "xargs"})
 
 
 class ReorderCopies(Pass):
@@ -142,50 +143,53 @@ def _installs(node: Instruction) -> bool:
 
 def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFacts]) -> tuple[Reads, int] | None:
     """How many of a RUN's commands install and read no source, and what they read; None when it cannot be divided behind one."""
-    from optimizer.passes.split.steps import changes_shell, steps_of  # seldom needed
+    from optimizer.passes.split.steps import changes_shell, in_turn, steps_of  # seldom needed
 
     steps = steps_of(node)
-    chain = node.script.chain if node.script is not None else None
-    if steps is None or chain is None or node.heredocs or any(step.cleans for step in steps):
+    if steps is None or node.heredocs or any(step.cleans and step.program != "set" for step in steps) or not in_turn(node):
         return None
-    for count in range(len(steps) - 1, 0, -1):
-        if not all(_works_on_source(step) for step in steps[count:]):
+    lead = _lead(steps)
+    for count in range(len(steps) - 1, lead, -1):
+        if _takes_away(steps[count]):
             return None
         try:
             found = reads(model, position, copies, steps[count - 1].command.end)
         except CannotTell:
             continue
         call = steps[count - 1].call
-        behind = steps[1:count] if _enters_folder(steps[0]) else steps[:count]
+        behind = steps[lead:count]
         if found.installs and call is not None and call.action is Action.INSTALL and not changes_shell(behind):
-            return found, count
+            return None if any(step.program == "set" for step in behind) else (found, count)
     return None
 
 
-def _enters_folder(step: Step) -> bool:
-    """Whether a step is ``cd`` to a folder that is written out."""
-    return step.program == "cd" and len(step.command.words) == 2 and step.command.words[1].value is not None
+def _lead(steps: tuple[Step, ...]) -> int:
+    """How many steps at the start set up the shell for all others: ``set -e``, and ``cd`` to a folder that is written out."""
+    count = 0
+    for step in steps:
+        enters = step.program == "cd" and len(step.command.words) == 2 and step.command.words[1].value is not None
+        if not enters and step.program != "set":
+            break
+        count += 1
+    return count
 
 
-def _works_on_source(step: Step) -> bool:
-    """Whether a step is one of those that projects write behind an install: a script of package.json, a Python program, chmod."""
-    if step.call is not None:
-        return step.call.action is Action.BUILD or (step.call.verb is not None and step.call.verb.value in ("test", "t", "prune"))
-    return re.fullmatch(r"python[\d.]*|npx|chmod|chown", step.program or "") is not None and step.plain
+def _takes_away(step: Step) -> bool:
+    """Whether a step may remove what an earlier one has made, which a layer of its own would then ship."""
+    return step.program in _REMOVERS or (step.call is not None and step.call.action in (Action.REMOVE, Action.CLEAN))
 
 
 def _halves(model: Model, position: int, count: int) -> tuple[Instruction, Instruction]:
-    """A RUN as two: its first commands, and the others with the flags of the first, and in the folder that it enters."""
+    """A RUN as two: its first commands, and the others with the flags of the first, and what sets up the shell for both."""
+    from optimizer.passes.split.steps import steps_of  # seldom needed
+
     node = model.file.instruction(position)
-    text = node.shell_text
+    text, steps = node.shell_text, steps_of(node)
     assert text is not None
-    assert node.script is not None
-    assert node.script.chain is not None
-    chain = node.script.chain
-    end, start = text.source_end(chain[count - 1].end), text.source(chain[count].start)
-    head = node.text[: node.rest.source(0)]
-    if node.script.commands[0].name == "cd":
-        head += f"{node.text[text.source(chain[0].start) : text.source_end(chain[0].end)]} && "
+    assert steps is not None
+    lead = _lead(steps)
+    end, start = text.source_end(steps[count - 1].command.end), text.source(steps[count].command.start)
+    head = node.text[: node.rest.source(0)] + node.text[text.source(steps[0].command.start) : text.source(steps[lead].command.start)]
     return (
         Instruction(node.text[:end] + line_end_of(model.file, node), node.escape),
         Instruction(head + node.text[start:], node.escape),

@@ -78,6 +78,15 @@ def steps_of(node: Instruction) -> tuple[Step, ...] | None:
     return tuple(found) or None
 
 
+def in_turn(node: Instruction) -> bool:
+    """Whether the first command of a RUN that fails ends it: they are joined by ``&&``, or stand behind ``set -e``."""
+    script = node.script
+    if script is None or script.chain is not None:
+        return script is not None
+    first = script.commands[0] if script.commands else None
+    return first is not None and first.name == "set" and any(re.fullmatch(r"-[a-z]*e[a-z]*", word.text) for word in first.words[1:])
+
+
 def lone_heredoc(node: Instruction) -> bool:
     """Whether a RUN is one heredoc that the shell itself runs."""
     script = node.script
