@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 
 from optimizer.ecosystems.apk import Apk
 from optimizer.ecosystems.apt import Apt
-from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, unwrapped
+from optimizer.ecosystems.base import Action, Cache, Call, Ecosystem, asks_version, unwrapped
 from optimizer.ecosystems.bun import Bun
 from optimizer.ecosystems.bundler import Bundler, Gem
 from optimizer.ecosystems.cargo import Cargo
@@ -50,4 +50,4 @@ def ecosystem(name: str) -> Ecosystem:
     return {e.name: e for e in ECOSYSTEMS}[name]
 
 
-__all__ = ["ECOSYSTEMS", "SYSTEM", "Action", "Cache", "Call", "Ecosystem", "ecosystem", "read_call", "unwrapped"]
+__all__ = ["ECOSYSTEMS", "SYSTEM", "Action", "Cache", "Call", "Ecosystem", "asks_version", "ecosystem", "read_call", "unwrapped"]

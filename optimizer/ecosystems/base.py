@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from enum import Enum
 from typing import ClassVar
 
@@ -107,6 +108,11 @@ def unwrapped(command: Command) -> Words:
         else:
             break
     return Words(words, prefix)
+
+
+def asks_version(words: Sequence[str | None]) -> bool:
+    """Whether a command asks a program for its version, and nothing else; words: their values."""
+    return len(words) == 2 and words[1] in ("--version", "-version", "-V", "-v", "version")
 
 
 class Arguments(Struct, frozen=True):

@@ -10,11 +10,13 @@ from optimizer.syntax.shell import Command
 _INSTALLS = frozenset({"install", "i", "ci", "add", "clean-install", "isntall", "install-clean"})
 _NPM_VERBS = _INSTALLS | {
     "run", "run-script", "cache", "prune", "uninstall", "rm", "start", "test", "rebuild", "config", "set", "update", "link",
+    "ls", "list",
 }  # fmt: skip
 _YARN_VERBS = frozenset({
     "install", "add", "global", "run", "build", "cache", "remove", "workspaces", "workspace", "set", "config", "start",
+    "list",
 })  # fmt: skip
-_PNPM_VERBS = _INSTALLS | {"run", "build", "store", "prune", "remove", "fetch", "deploy", "exec", "start", "config"}
+_PNPM_VERBS = _INSTALLS | {"run", "build", "store", "prune", "remove", "fetch", "deploy", "exec", "start", "config", "ls", "list"}
 _NPM_VALUED = frozenset({
     "--prefix", "-C", "--registry", "--cache", "--omit", "--include", "--workspace", "-w", "--loglevel", "--userconfig", "--tag",
     "--script-shell", "--fetch-timeout", "--fetch-retries", "--maxsockets", "--only",

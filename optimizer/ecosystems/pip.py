@@ -18,6 +18,8 @@ _VERBS = {
     "freeze": Action.OTHER,
     "list": Action.OTHER,
     "check": Action.OTHER,
+    "config": Action.OTHER,
+    "show": Action.OTHER,
 }
 # Options with a value: `pip install --help`, pip 24.
 _VALUED = frozenset({

@@ -20,7 +20,7 @@ from optimizer.context.native_commands import SOURCES, Compiled, defined_macros,
 from optimizer.context.native_project import PREFIX, Project
 from optimizer.context.project_commands import read_cmake, read_meson
 from optimizer.context.scripts import unrolled
-from optimizer.ecosystems import SYSTEM, read_call, unwrapped
+from optimizer.ecosystems import SYSTEM, asks_version, read_call, unwrapped
 from optimizer.model.called_script import called_script
 from optimizer.model.launch import SHELLS
 from optimizer.model.model import Model, Stage
@@ -34,7 +34,7 @@ _HARMLESS = frozenset({
     "chown", "strip", "touch", "useradd", "groupadd", "adduser", "addgroup", "usermod", "ldconfig", "export", "ranlib", "exit",
     "id", "env", "date", "uname", "rm", "rmdir", "find", "size", "objdump", "nm", "readelf", "sync", "sleep", "unset", "umask", "type",
     "update-ca-certificates", "shift", "git", "hash", "autoreconf", "aclocal", "autoconf", "autoheader", "automake", "libtoolize",
-    "ctest", "valgrind", "clang-format", "cppcheck", "sh",
+    "ctest", "valgrind", "clang-format", "cppcheck", "sh", "whoami", "hostname", "printenv", "df", "locale-gen", "localedef",
 })  # fmt: skip
 _FETCHES = frozenset({"curl", "wget", "tar", "unzip", "git", "svn", "hg"})
 _BUILD_FILES = ("CMakeLists.txt", "meson.build", "Makefile.am")
@@ -155,7 +155,7 @@ class _Reader:
             self.note(f"`{name}` brings files that are not in the build context")
         elif name is not None and ("/" in (words[0] or "") or name in ("sh", "bash")):
             self.own_script(words, cwd, depth)
-        elif name not in _HARMLESS:
+        elif name not in _HARMLESS and not asks_version(words):
             self.note(f"what `{name or texts[0]}` makes is not known")
 
     def own_script(self, words: Sequence[str | None], cwd: str | None, depth: int) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from optimizer.ecosystems import SYSTEM, Action, Call, read_call, unwrapped
+from optimizer.ecosystems import SYSTEM, Action, Call, asks_version, read_call, unwrapped
 from optimizer.ecosystems.pip import activated
 from optimizer.model.copies import CopyFacts, overlap
 from optimizer.model.local_folders import is_local, local_files
@@ -52,7 +52,7 @@ class InstallsProject(CannotTell):
 _NO_PATHS = frozenset({
     "echo", "printf", "true", ":", "useradd", "groupadd", "adduser", "addgroup", "usermod", "groupmod", "set", "locale-gen", "ldconfig",
     "update-ca-certificates", "add-apt-repository", "apt-key", "corepack", "update-locale", "dpkg-reconfigure", "passwd",
-    "debconf-set-selections",
+    "debconf-set-selections", "date", "pwd", "whoami", "id", "uname", "hostname", "printenv", "nproc", "sleep", "fc-cache",
 })  # fmt: skip
 # Commands that read and write nothing but the paths they are given.
 _PATHS = frozenset({
@@ -82,6 +82,7 @@ _PYTHON_NAMES = sys.stdlib_module_names | {
     "_distutils_hack",
 }
 _SYSTEM_FOLDERS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/root", "/dev", "/proc", "/sys", "/run", "/boot")
+_CERTIFICATES = "/usr/local/share/ca-certificates/"
 _PROJECT_FOLDERS = (
     "/usr/src",
     "/usr/local/src",
@@ -199,9 +200,11 @@ class _Reader:
             self.call(call)
         elif program == "cd" and len(words.words) == 2 and words.words[1].value is not None:
             self.cwd = self.path(words.words[1].value)
-        elif program in _NO_PATHS:
+        elif program in _NO_PATHS or asks_version([word.value for word in words.words]):
             if any(w.value is None and w.substitutions for w in words.words):
                 raise CannotTell("a value is known only when it runs")
+            for copy, at in [(c, at) for c in self.copies for at in self.targets(c) if program == "update-ca-certificates" and at]:
+                self.certificate(copy, at)
         elif program in _PATHS:
             self.operands(program or "", words.words[1:])
         elif activated(command) is not None and not self.brings_file(command.words[1]):
@@ -287,9 +290,18 @@ class _Reader:
                 raise CannotTell("where files are copied to is not known")
             if at.endswith(".sh") and posixpath.basename(posixpath.dirname(at)) in ("bin", "sbin") and copy.into:
                 continue  # no package brings a script of such a name there
+            if self.certificate(copy, at):
+                continue
             project = any(at == f or at.startswith(f + "/") for f in _PROJECT_FOLDERS)
             if at == "/" or (not project and any(at == f or at.startswith(f + "/") for f in _SYSTEM_FOLDERS)):
                 raise CannotTell(f"files are copied to {at}, which packages use as well")
+
+    def certificate(self, copy: CopyFacts, at: str) -> bool:
+        """Whether a file is a certificate, which whatever fetches packages reads."""
+        file = copy.context_of(self.model, at) if at.startswith(_CERTIFICATES) else None
+        if file is not None:
+            self.files[at] = file
+        return file is not None
 
     def targets(self, copy: CopyFacts) -> list[str | None]:
         """Where an instruction puts its files: one path each where it copies a few files, else the folder."""
@@ -313,7 +325,8 @@ class _Reader:
 
     def pip(self, call: Call) -> None:
         self.outside_the_system()
-        if call.action not in (Action.INSTALL, Action.REMOVE) and not (call.verb and call.verb.value in ("list", "check", "freeze")):
+        harmless = call.verb is not None and call.verb.value in ("list", "check", "freeze", "config", "show")
+        if call.action not in (Action.INSTALL, Action.REMOVE) and not harmless and not asks_version([w.value for w in call.command.words]):
             raise CannotTell("`pip` may read the copied files")
         if call.options & {
             "-t",
@@ -390,7 +403,8 @@ class _Reader:
         self.outside_the_system()
         verb = call.verb.value if call.verb else None
         is_global = bool(call.options & {"-g", "--global"}) or verb == "global"
-        if call.ecosystem == "npm" and verb in ("config", "set"):
+        told = verb in ("list", "ls") or asks_version([word.value for word in call.command.words])
+        if told or (call.ecosystem == "npm" and verb in ("config", "set")):
             return
         if is_global and call.action in (Action.INSTALL, Action.REMOVE):
             if any(is_local(p) for p in call.packages):

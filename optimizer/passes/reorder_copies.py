@@ -153,7 +153,7 @@ def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFa
         if _takes_away(steps[count]):
             return None
         try:
-            found = reads(model, position, copies, steps[count - 1].command.end)
+            found = reads(model, position, copies, steps[count - 1].end)
         except CannotTell:
             continue
         call = steps[count - 1].call
@@ -188,8 +188,8 @@ def _halves(model: Model, position: int, count: int) -> tuple[Instruction, Instr
     assert text is not None
     assert steps is not None
     lead = _lead(steps)
-    end, start = text.source_end(steps[count - 1].command.end), text.source(steps[count].command.start)
-    head = node.text[: node.rest.source(0)] + node.text[text.source(steps[0].command.start) : text.source(steps[lead].command.start)]
+    end, start = text.source_end(steps[count - 1].end), text.source(steps[count].start)
+    head = node.text[: node.rest.source(0)] + node.text[text.source(steps[0].start) : text.source(steps[lead].start)]
     return (
         Instruction(node.text[:end] + line_end_of(model.file, node), node.escape),
         Instruction(head + node.text[start:], node.escape),

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from optimizer.context.folder import BuildContext
 from optimizer.context.golang import GoModule
-from optimizer.ecosystems import SYSTEM, read_call
+from optimizer.ecosystems import SYSTEM, asks_version, read_call
 from optimizer.knowledge.go_modules import GoNeeds, go_needs
 from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
@@ -23,7 +23,7 @@ from optimizer.passes.split.started import Starting
 _KNOWN = frozenset({
     "go", "cd", "export", "set", "mkdir", "chmod", "chown", "echo", "true", "test", "[", "ls", "pwd", "env", "cat", "rm", "useradd",
     "groupadd", "adduser", "addgroup", "git", "strip", "upx", "gofmt", "golint", "golangci-lint", "staticcheck", "update-ca-certificates",
-    "printf", "file", "ldd", "which", "find", "touch", "setcap",
+    "printf", "file", "ldd", "which", "find", "touch", "setcap", "date", "uname", "whoami", "id", "ldconfig",
 })  # fmt: skip
 
 
@@ -86,7 +86,8 @@ class GoProject(Struct, frozen=True, dict=True):
             script = node.script if node.keyword == "RUN" else None
             for command in script.commands if script is not None else ():
                 call = read_call(command)
-                if command.words and command.name not in _KNOWN and (call is None or call.ecosystem not in SYSTEM):
+                system = call is not None and call.ecosystem in SYSTEM
+                if command.words and command.name not in _KNOWN and not system and not asks_version(command.argv):
                     found.add(command.name or command.words[0].text)
         return tuple(sorted(found))
 

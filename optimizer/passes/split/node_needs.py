@@ -63,7 +63,7 @@ def system_packages(
     unknown = application.unknown_about("program")
     if unknown:
         raise Refused(f"which programs it starts is not known: {unknown[0]}", where)
-    programs = _programs(workspace, extra, application, where)
+    programs = _programs(workspace, extra, application, where) | set(system.commands.values())
     runs = [model.file.instruction(p).value for p in model.final.positions if model.file.instruction(p).keyword == "RUN"]
     if any("/usr/share/zoneinfo" in text for text in runs) and runtime.time_zones is not True:
         needs.append("tzdata")

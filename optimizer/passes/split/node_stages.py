@@ -147,11 +147,12 @@ class NodeStages:
         replaced = self.replaced(source)
         packages = [plan.system.written.get(p, p) for p in with_certificates(self.system.kept, stage.image, self.runtime)]
         options = install_options(packages, plan.system.options)
-        if packages:
-            first = plan.system.positions[0] if plan.system.positions and plan.system.positions[0] < plan.first else plan.first
+        if packages or plan.system.upgrade:
+            first = min([plan.first, *plan.system.positions[:1], *plan.system.commands])
             if model.before(first).user not in ("root", "0"):
                 raise Refused("system packages would be installed by another user than root", first)
-            replaced[first] = [apt_install(model, stage, packages, options), *replaced[first]]
+            install = apt_install(model, stage, packages, options, plan.system.upgrade)
+            replaced[first] = [install, *replaced.get(first, [file.nodes[first]])]
         end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
         if self.bare is not None:
             replaced.update(self.bare.started)
@@ -233,7 +234,7 @@ class NodeStages:
         position = main.position
         install = file.instruction(position)
         if not self.several:
-            early = [p for p in sorted({*plan.build, *plan.system.positions}) if p <= position]
+            early = [p for p in sorted({*plan.build, *plan.system.positions} - {*plan.told}) if p <= position]
             return [
                 production_install(file.instruction(p), main.call, main.locked) if p == position else file.instruction(p) for p in early
             ]

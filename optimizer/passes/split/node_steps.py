@@ -14,11 +14,13 @@ from optimizer.model.paths import context_path
 from optimizer.model.reads import CannotTell, reads
 from optimizer.passes.split.node_commands import BINS, MANAGERS, is_global
 from optimizer.passes.split.shared import Refused
-from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
+from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of, tells
 from optimizer.syntax import Node
 
 # Programs that start or serve what was built, and build nothing.
 _ONLY_RUN = frozenset({"serve", "http-server", "pm2", "forever", "nodemon", "sirv-cli"})
+# The programs of the language itself.
+_PROGRAMS = r"node(js)?|np[mx]|yarn|corepack"
 _CHECKS = re.compile(r"(test|lint|check|typecheck|format)([:-].*)?$")
 
 
@@ -75,6 +77,7 @@ class Plan:
         system: The system packages.
         rest: What stays in the runtime stage of a RUN that moves.
         build: The instructions of the build stage.
+        told: The RUNs that only print.
     """
 
     installs: list[Install] = field(default_factory=list)
@@ -85,9 +88,10 @@ class Plan:
     globals: list[str] = field(default_factory=list)
     global_runs: list[int] = field(default_factory=list)
     tools: list[int] = field(default_factory=list)
-    system: SystemSteps = field(default_factory=SystemSteps)
+    system: SystemSteps = field(default_factory=lambda: SystemSteps(dividable=True))
     rest: dict[int, list[Node]] = field(default_factory=dict)
     build: list[int] = field(default_factory=list)
+    told: list[int] = field(default_factory=list)
 
     @property
     def last(self) -> int:
@@ -118,6 +122,7 @@ def sort_instructions(model: Model, stage: Stage, installed: Sequence[Install] =
             _sort_run(model, stage, plan, position, [c for c in copies if c.position < position])
     if not plan.installs:
         return plan
+    plan.rest.update({position: [] for position in plan.told if position < plan.last})
     for position in stage.positions:
         node = model.file.instruction(position)
         if position > plan.last or position in plan.system.positions:
@@ -175,10 +180,13 @@ def _sort_run(model: Model, stage: Stage, plan: Plan, position: int, copies: lis
     folder = model.before(position).workdir
     alone = sum(not step.cleans and step.program != "cd" for step in steps) == 1
     works = False
+    if all(tells(step, _PROGRAMS) for step in steps):
+        plan.told.append(position)
+        return
     for step in steps:
         call = step.call
         sorter = _Sorter(model, stage, plan, position, copies, folder, alone)
-        if step.cleans:
+        if step.cleans or tells(step, _PROGRAMS):
             continue
         if call is not None and call.ecosystem == "apt":
             plan.system.take(model, position, call)
@@ -194,8 +202,10 @@ def _sort_run(model: Model, stage: Stage, plan: Plan, position: int, copies: lis
             plan.tools.append(position)
         elif step.program == "cd" and len(step.command.words) == 2 and step.command.words[1].value is not None:
             folder = posixpath.normpath(posixpath.join(folder, step.command.words[1].value)) if folder is not None else None
-        elif step.program in FILE_COMMANDS and call is None:
+        elif step.program in FILE_COMMANDS | SYSTEM_COMMANDS and call is None:
             files.append(step)
+            if step.program in SYSTEM_COMMANDS:
+                plan.system.commands[position] = step.program or ""
         else:
             raise Refused(f"which stage `{step.program or step.text}` belongs to is not known", position)
     is_system = position in plan.system.positions

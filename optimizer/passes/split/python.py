@@ -28,7 +28,7 @@ from optimizer.passes.split.python_headers import install_texts, unused_headers
 from optimizer.passes.split.python_in_place import in_place
 from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
 from optimizer.passes.split.python_setup import sets_up
-from optimizer.passes.split.python_steps import Plan, sort_instructions
+from optimizer.passes.split.python_steps import PROGRAMS, Plan, sort_instructions
 from optimizer.passes.split.shared import (
     IN_SLIM,
     Refused,
@@ -49,7 +49,7 @@ from optimizer.passes.split.shared import (
     with_certificates,
     with_lead,
 )
-from optimizer.passes.split.steps import FILE_COMMANDS
+from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, tells
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Dockerfile, Instruction, Node
 
@@ -237,7 +237,10 @@ def _run_programs(model: Model, plan: Plan, application: Application, local: set
     found: set[str] = set()
     for position, step in plan.commands:
         program, words = step.program or "", [word.value or "" for word in step.command.words]
-        if program in FILE_COMMANDS:
+        if program in FILE_COMMANDS or tells(step, PROGRAMS):
+            continue
+        if program in SYSTEM_COMMANDS:
+            found.add(program)
             continue
         if re.fullmatch(r"python[\d.]*", program) and len(words) > 1:
             target = words[1]
@@ -310,6 +313,8 @@ def _change(
         evidence.append(f"not distroless: {bare}" if isinstance(bare, str) else "it needs no shell, no other program and no file to write")
     if plan.venv is None and not keeps_pip:
         evidence.append("the program does not use pip, which the environment need not carry")
+    if plan.checks:
+        evidence.append("tests run where everything is installed, and what they leave is not taken along")
     if system.dropped:
         evidence.append(f"only building needs {quote_names(system.dropped)}")
     if system.kept:
@@ -339,7 +344,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
     compiles = any(build_only(p, "apt") for p in plan.system.written)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
     debian = stage.image is not None and stage.image.family in FAMILIES
-    needed = compiles or debian or plan.fetched or bool(fetched & set(plan.system.written))
+    needed = compiles or debian or plan.fetched or bool(plan.checks) or bool(fetched & set(plan.system.written))
     steps = sorted(
         {
             *plan.build,
@@ -355,6 +360,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
     build: list[Node] = [from_line(model, stage, written, name), *_gap(file, stage)]
     head = len(build)
     made = plan.venv is not None
+    last = max(p for p in steps if p == plan.pip[-1] or (p > plan.pip[-1] and file.instruction(p).keyword == "RUN"))
     for position in steps:
         node = file.instruction(position)
         nodes = with_lead(file, position)
@@ -373,7 +379,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
             made = True
         else:
             build.extend(spaced(file, position, nodes) if len(build) > head else nodes)
-        if plan.venv is None and position == plan.pip[-1] and not keeps_pip:
+        if plan.venv is None and position == last and not keeps_pip:
             build.append(line(model, stage, "RUN", "pip uninstall -y pip"))  # 15 MB
     return build
 

@@ -21,9 +21,10 @@ def sort_copies(model: Model, stage: Stage, plan: Plan, application: Application
                 plan.build.append(copy.position)
                 if plan.editable or from_packages or _left(model, copy, copies) == set():
                     plan.runtime[copy.position] = []
+    plan.build += [copy.position for copy in copies if plan.checks and copy.position < plan.checks[-1]]
     rest = tuple(copy for copy in copies if not plan.project or copy.position > plan.project[-1])
     _sort_manifests(model, plan, application, rest)
-    plan.build.sort()
+    plan.build = sorted(set(plan.build))
 
 
 def _sort_manifests(model: Model, plan: Plan, application: Application, copies: tuple[CopyFacts, ...]) -> None:

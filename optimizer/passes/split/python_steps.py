@@ -28,9 +28,9 @@ from optimizer.passes.split.python_managers import (
     project_folder,
     without_system,
 )
-from optimizer.passes.split.python_setup import compiles_in_place, installs_by_setup, sets_up
+from optimizer.passes.split.python_setup import checks, compiles_in_place, installs_by_setup, sets_up
 from optimizer.passes.split.shared import Refused, installs_of
-from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of
+from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of, tells
 from optimizer.syntax import Instruction, Node
 
 # Variables that only the running program reads.
@@ -43,6 +43,8 @@ _SETTINGS = re.compile(r"(~|/root|\$HOME)/?\.?|/etc/(pip|ssh|ssl|hosts|apt|wgetr
 _EDITORS = frozenset({"sed", "cp", "mv", "rm", "ln", "touch", "echo", "printf", "tee", "cat", "install", "find"})
 # Variables that lead pip to another place.
 _ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "PIP_PYTHON", "PYTHONUSERBASE")
+# The programs of the language itself.
+PROGRAMS = r"(python|pip)[\d.]*"
 _SHELL = frozenset({"cd", "set", "export", "umask"})
 
 
@@ -66,6 +68,7 @@ class Plan:
         made: Whether the manager makes the environment itself.
         exported: The requirements files that another stage writes, as paths of the image.
         fetched: Whether the manager is installed by an installer that is downloaded.
+        checks: The RUNs that test or lint what was copied so far.
     """
 
     build: list[int] = field(default_factory=list)
@@ -85,6 +88,7 @@ class Plan:
     made: bool = False
     exported: set[str] = field(default_factory=set)
     fetched: bool = False
+    checks: list[int] = field(default_factory=list)
 
 
 def sort_instructions(model: Model, stage: Stage) -> Plan:
@@ -100,7 +104,8 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         p for p, found in calls.items() if any(c.ecosystem in ("pip", *MANAGERS) for c in found) or sets_up(model.file.instruction(p))
     ]
     plan.manager = manager_of([call for found in calls.values() for call in found])
-    last = installs[-1] if installs else -1
+    tested = [p for p in calls if any(map(checks, steps_of(model.file.instruction(p)) or ()))]
+    last = max([*installs, *tested], default=-1)
     early = [(p, model.file.instruction(p)) for p in stage.positions if p <= last]
     text = "\n".join(n.value for p, n in early if n.keyword in ("COPY", "ADD", "WORKDIR", "ENV") or p in installs)
     for position in stage.positions:
@@ -109,7 +114,7 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
             case "RUN":
                 _sort_run(model, plan, position, node, [c for c in copies if c.position < position], position < last)
             case "ENV" | "ARG" if position < last:
-                if not all(
+                if tested or not all(
                     _RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs
                 ):
                     plan.build.append(position)
@@ -130,6 +135,8 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         named = plan.project or any(posixpath.basename(m) in step.text for m in (*plan.manifests, *plan.exported))
         if step.program in _EDITORS and plan.pip and position < plan.pip[-1] and named:
             raise Refused(f"`{step.program}` may change what pip reads afterwards", position)
+        if position < max(tested, default=-1):
+            plan.build.append(position)
     return plan
 
 
@@ -158,32 +165,42 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     pip = [step for step in steps if step.call is not None and step.call.ecosystem == "pip"]
     tools = [step for step in pip if plan.manager is not None and installs_manager(step.call)]
     pip = [step for step in pip if step not in tools]
-    managed = [step for step in steps if step.call is not None and step.call.ecosystem in MANAGERS and not step.cleans]
+    managed = [step for step in steps if step.call is not None and step.call.ecosystem in MANAGERS and not step.cleans and not checks(step)]
     venv = next((v for step in steps if (v := _makes_venv(step, model.before(position)))), None)
     system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
+    checked = [step for step in steps if checks(step)]
     entering = [step for step in steps if activated(step.command) is not None]
     compiled = [step for step in steps if compiles_in_place(step)]
     installed = [step for step in steps if installs_by_setup(step)]
     others = [
         step
         for step in steps
-        if step not in (*entering, *compiled, *installed, *pip, *tools, *managed, *system)
+        if step not in (*entering, *compiled, *installed, *pip, *tools, *managed, *system, *checked)
         and not step.cleans
         and not _makes_venv(step, model.before(position))
     ]
-    if not (pip or tools or managed or system or venv or compiled or installed):
+    if all(tells(step, PROGRAMS) for step in steps):
+        plan.build.append(position)
+        plan.runtime[position] = []
+        return
+    if not (pip or tools or managed or system or venv or compiled or installed or checked):
         plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
         if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
             plan.sources.append(position)
         return
     for step in others:
-        if step.program not in FILE_COMMANDS and not (
-            step.program in _SHELL and (pip or managed) and not [o for o in others if o.program not in _SHELL]
+        if (
+            step.program not in FILE_COMMANDS | SYSTEM_COMMANDS
+            and not tells(step, PROGRAMS)
+            and not (step.program in _SHELL and (pip or managed) and not [o for o in others if o.program not in _SHELL])
         ):
-            raise Refused(f"`{step.program}` and {'pip' if pip else 'apt'} are in one RUN, and belong to different stages", position)
+            raise Refused(
+                f"`{step.program}` and {'pip' if pip else 'apt' if system else 'checks'} are in one RUN, and belong to different stages",
+                position,
+            )
         if "/etc/apt" in step.text or "/usr/share/keyrings" in step.text:
             raise Refused("it changes where system packages come from", position)
-    left = [step for step in others if step.program not in _SHELL]
+    left = [step for step in others if step.program not in _SHELL and not tells(step, PROGRAMS)]
     if left and changes_shell(steps):
         raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
     for step in system:
@@ -195,8 +212,10 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
         if plan.venv is not None or place is None or moved:
             raise Refused("the place of its virtual environment is not clear", position)
         plan.venv = place
-    if pip or venv or tools or managed or compiled or installed:
+    if pip or venv or tools or managed or compiled or installed or checked:
         plan.build.append(position)
+    if checked:
+        plan.checks.append(position)
     if installed:
         _sort_setup(model, plan, position, copies)
     if compiled:

@@ -111,7 +111,8 @@ def packages_for(needed: set[str], runtime: BaseImage, installed: Iterable[str],
     brought = {p for package in installed for p in programs(package) or ()}
     found = []
     for program in sorted(needed - brought - _EVERYWHERE):
-        if "/" in program or runtime.has(program):
+        has_certificates = program == "update-ca-certificates" and runtime.ca_certificates
+        if "/" in program or runtime.has(program) or has_certificates:
             continue
         package = package_of(program)
         if package is None:
@@ -131,7 +132,7 @@ _EVERYWHERE = frozenset(
         "rmdir", "sed", "seq", "sh", "sha1sum", "sha256sum", "sha512sum", "shuf", "sleep", "sort", "split", "stat", "stdbuf", "stty",
         "su", "sum", "sync", "tac", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true", "truncate", "tty", "uname", "uniq",
         "unlink", "useradd", "groupadd", "usermod", "users", "wc", "which", "who", "whoami", "xargs", "yes", "zcat", "exec", "cd",
-        "export", "set", "exit", "trap", "shift", "wait", "kill", "dpkg", "apt-get", "update-ca-certificates", "chpasswd", "passwd",
+        "export", "set", "exit", "trap", "shift", "wait", "kill", "dpkg", "apt-get", "chpasswd", "passwd",
         "runuser", "setpriv", "nologin", "mawk", "diff", "cmp", "start-stop-daemon", "setsid", "dmesg", "ionice", "taskset", ":",
         "source", ".", "umask", "ulimit", "type", "command", "unset", "read", "return", "local", "eval", "[[", "logger", "dash", "tput",
         "clear", "infocmp", "reset", "locale", "ldd",

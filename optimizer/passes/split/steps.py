@@ -8,19 +8,24 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from optimizer.ecosystems import Action, Call, read_call, unwrapped
+from optimizer.ecosystems import Action, Call, asks_version, read_call, unwrapped
 from optimizer.model import Model
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.text import indent_of, keyword_like, line_end_of, style_of
 from optimizer.syntax import Dockerfile, Instruction
 from optimizer.syntax.heredocs import is_marker
-from optimizer.syntax.shell import Command, Pipeline, Script
+from optimizer.syntax.shell import Command, Compound, Pipeline, Script, Statement
 
 # Commands that change files and accounts only, by programs that every Debian image has.
 FILE_COMMANDS = frozenset({
     "mkdir", "chmod", "chown", "chgrp", "touch", "ln", "mv", "cp", "rm", "echo", "printf", "cat", "sed", "useradd", "adduser",
     "groupadd", "addgroup", "usermod", "test", "[", "true", ":", "install", "find", "tee", "grep", "ls",
 })  # fmt: skip
+# Commands of the same kind that set up what packages have brought; each belongs where its package is.
+SYSTEM_COMMANDS = frozenset({"locale-gen", "localedef", "update-locale", "update-ca-certificates", "ldconfig", "fc-cache"})
+# Commands that tell something of the system and leave nothing.
+_TELLING = frozenset({"date", "pwd", "whoami", "id", "uname", "hostname", "env", "printenv", "nproc", "df", "free", "ps"})
+_LISTS = frozenset({"list", "ls", "freeze", "check", "show"})
 # Builtins that change the shell for the commands behind them.
 _STATE = frozenset(
     {"cd", "export", "umask", "alias", ".", "source", "exec", "exit", "trap", "eval", "unset", "pushd", "popd", "shopt", "ulimit"}
@@ -29,11 +34,20 @@ _CACHE = re.compile(r"/var/lib/apt/lists|/var/cache|/tmp/|/var/tmp|/root/\.(cach
 
 
 class Step(Struct, frozen=True):
-    """One command of a RUN. ``text`` is its source; ``call`` what it does when it is a package manager's."""
+    """One command of a RUN.
+
+    Args:
+        command: The command.
+        text: Its source, with the ``|| true`` that belongs to it.
+        call: What it does when it is a package manager's.
+        start, end: Where the text stands in the script.
+    """
 
     command: Command
     text: str
     call: Call | None
+    start: int
+    end: int
 
     @property
     def program(self) -> str | None:
@@ -58,6 +72,25 @@ class Step(Struct, frozen=True):
         return self.program in ("true", "set", ":", "echo") and self.plain
 
 
+def tells(step: Step, programs: str) -> bool:
+    """Whether a step only prints: of the system, or what one of a language's own programs says of itself and of packages.
+
+    Args:
+        step: The step.
+        programs: A regular expression of those programs.
+    """
+    if not step.plain:
+        return False
+    words = [word.value or "" for word in step.command.words]
+    if step.program is None or step.program in _TELLING:
+        return step.command.name in _TELLING
+    if step.program == "ls":
+        return all(word.startswith("-") for word in words[1:])
+    if re.fullmatch(programs, step.program) is None:
+        return False
+    return asks_version(words) or (step.call is not None and step.call.verb is not None and step.call.verb.value in _LISTS)
+
+
 _UPGRADES = frozenset({"upgrade", "dist-upgrade", "full-upgrade"})
 _TIDYING = frozenset({"clean", "autoclean", "autoremove"})
 
@@ -70,12 +103,29 @@ def steps_of(node: Instruction) -> tuple[Step, ...] | None:
     found: list[Step] = []
     for pipeline in _pipelines(script) or ():
         (command,) = pipeline.commands if len(pipeline.commands) == 1 else (None,)
+        if isinstance(command, Compound):
+            command = _tried(command.statements) if command.kind == "subshell" and not command.redirects else None
         if not isinstance(command, Command) or pipeline.negated or not command.words:
             return None
         if any(word.substitutions for word in command.words):
             return None
-        found.append(Step(command, script.text[pipeline.start : pipeline.end], read_call(command)))
+        found.append(Step(command, script.text[pipeline.start : pipeline.end], read_call(command), pipeline.start, pipeline.end))
+    tried = _tried(script.statements)
+    if tried is not None:
+        only = script.statements[0]
+        found = [Step(tried, script.text[only.start : only.end].rstrip("; \n"), read_call(tried), only.start, only.end)]
     return tuple(found) or None
+
+
+def _tried(statements: tuple[Statement, ...]) -> Command | None:
+    """The command of statements that are nothing but one command, and ``|| true`` behind it: its failure does not matter."""
+    (only,) = statements if len(statements) == 1 else (None,)
+    if only is None or only.operators != ("||",) or only.terminator == "&":
+        return None
+    first, second = (p.commands[0] if len(p.commands) == 1 and not p.negated else None for p in only.pipelines)
+    if not isinstance(first, Command) or not isinstance(second, Command) or second.name not in ("true", ":", "echo") or not first.words:
+        return None
+    return first if not second.redirects and not any(word.substitutions for word in (*first.words, *second.words)) else None
 
 
 def in_turn(node: Instruction) -> bool:
@@ -118,6 +168,7 @@ class SystemSteps:
         dividable: Whether the splitter can divide upgrades and removals between the stages.
         upgrade: The verb of ``apt-get upgrade`` where there is one.
         removed: Packages that are installed and removed again.
+        commands: Commands that set up what packages bring, by the position of their RUN.
     """
 
     positions: list[int] = field(default_factory=list)
@@ -126,6 +177,7 @@ class SystemSteps:
     dividable: bool = False
     upgrade: str = ""
     removed: set[str] = field(default_factory=set)
+    commands: dict[int, str] = field(default_factory=dict)
 
     @property
     def packages(self) -> list[str]:
