@@ -10,6 +10,7 @@ from optimizer.ecosystems import asks_version, read_call
 from optimizer.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
 from optimizer.passes.split.compiled import data_files, in_system, is_below
+from optimizer.passes.split.steps import TELLING
 
 
 def present_data(model: Model, stage: Stage, last: int, not_data: re.Pattern[str]) -> tuple[str, ...]:
@@ -71,6 +72,6 @@ def strange_command(model: Model, stage: Stage, last: int, known: frozenset[str]
     for position in (p for p in stage.positions if p <= last):
         node = model.file.instruction(position)
         for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
-            if command.words and command.name not in known and read_call(command) is None and not asks_version(command.argv):
+            if command.words and command.name not in known | TELLING and read_call(command) is None and not asks_version(command.argv):
                 return command.name or command.words[0].text
     return None

@@ -20,10 +20,11 @@ from optimizer.passes.split.shared import (
     reference_text,
     with_certificates,
 )
-from optimizer.passes.split.steps import FILE_COMMANDS, SystemSteps, steps_of
+from optimizer.passes.split.steps import FILE_COMMANDS, SystemSteps, steps_of, tells
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction, Node
 
+_PROGRAMS = r"(python|pip)[\d.]*|node|np[mx]|yarn|ruby|gem|bundler?"
 _LANGUAGES = frozenset({"python", "node", "ruby"})
 
 
@@ -99,16 +100,17 @@ def _settings(model: Model, bases: list[Stage]) -> list[Node] | None:
 
 def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
     """The Debian packages that a stage installs; None when a RUN does more than that and making and changing files."""
-    system = SystemSteps()
+    system = SystemSteps(dividable=True)
     for position in stage.positions:
         instruction = model.file.instruction(position)
         if instruction.keyword == "ONBUILD":
             return None
         if instruction.keyword == "RUN":
-            steps = steps_of(instruction)
-            calls = [step.call for step in steps or () if step.call is not None and not _installs_wheels(model, stage, position, step.call)]
-            others = [step for step in steps or () if step.call is None and step.program not in FILE_COMMANDS]
-            if steps is None or others or any(call.ecosystem != "apt" for call in calls):
+            found = steps_of(instruction)
+            steps = [step for step in found or () if not tells(step, _PROGRAMS)]
+            calls = [step.call for step in steps if step.call is not None and not _installs_wheels(model, stage, position, step.call)]
+            others = [step for step in steps if step.call is None and step.program not in FILE_COMMANDS]
+            if found is None or others or any(call.ecosystem != "apt" for call in calls):
                 return None
             try:
                 for call in calls:

@@ -24,7 +24,7 @@ FILE_COMMANDS = frozenset({
 # Commands of the same kind that set up what packages have brought; each belongs where its package is.
 SYSTEM_COMMANDS = frozenset({"locale-gen", "localedef", "update-locale", "update-ca-certificates", "ldconfig", "fc-cache"})
 # Commands that tell something of the system and leave nothing.
-_TELLING = frozenset({"date", "pwd", "whoami", "id", "uname", "hostname", "env", "printenv", "nproc", "df", "free", "ps"})
+TELLING = frozenset({"date", "pwd", "whoami", "id", "uname", "hostname", "env", "printenv", "nproc", "df", "free", "ps"})
 _LISTS = frozenset({"list", "ls", "freeze", "check", "show"})
 # Builtins that change the shell for the commands behind them.
 _STATE = frozenset(
@@ -82,8 +82,8 @@ def tells(step: Step, programs: str) -> bool:
     if not step.plain:
         return False
     words = [word.value or "" for word in step.command.words]
-    if step.program is None or step.program in _TELLING:
-        return step.command.name in _TELLING
+    if step.program is None or step.program in TELLING:
+        return step.command.name in TELLING
     if step.program == "ls":
         return all(word.startswith("-") for word in words[1:])
     if re.fullmatch(programs, step.program) is None:
