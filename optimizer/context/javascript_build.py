@@ -48,7 +48,7 @@ _VITE_VALUED = frozenset({
 })  # fmt: skip
 # Commands of package managers, which are no programs of dependencies.
 _MANAGES = frozenset({"install", "i", "add", "remove", "run", "exec", "dlx", "create", "workspace", "workspaces", "config", "set", "cache"})
-_PREFIXES = frozenset({"cross-env", "env", "npx", "dotenv", "--", "env-cmd", "node_modules/.bin"})
+_PREFIXES = frozenset({"cross-env", "env", "npx", "bunx", "--bun", "dotenv", "--", "env-cmd", "node_modules/.bin"})
 
 
 class BuildOutputs(Struct, frozen=True):
@@ -114,9 +114,11 @@ class _Reader:
             return
         program, rest = posixpath.basename(words[0]), words[1:]
         operands = [w for w in rest if not w.startswith("-")]
-        if program in ("npm", "yarn", "pnpm", "turbo", "lerna"):
+        if program == "bun" and operands[:1] == ["build"]:
+            self.tool(program, rest, operands, text)
+        elif program in ("npm", "yarn", "pnpm", "bun", "turbo", "lerna"):
             found = scripts_run(self.context, self.folder, words)
-            if found is None and program in ("yarn", "pnpm") and operands and operands[0] == rest[0] and operands[0] not in _MANAGES:
+            if found is None and program in ("yarn", "pnpm", "bun") and operands and operands[0] == rest[0] and operands[0] not in _MANAGES:
                 self.command(words[1:], text, depth)  # a program of a dependency
                 return
             if found is None:
@@ -147,7 +149,7 @@ class _Reader:
 
     def tool(self, program: str, rest: list[str], operands: list[str], text: str) -> None:
         self.anywhere = self.anywhere or program != "vite"
-        if program == "esbuild":
+        if program in ("esbuild", "bun"):
             self.add(_option(rest, "--outfile") or _option(rest, "--outdir"), text)
         elif program in ("tsc", "ttsc", "vue-tsc"):
             if "--noEmit" not in rest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 from optimizer.context.commands import command_programs, shell_programs, shell_writes
@@ -11,7 +12,7 @@ from optimizer.context.javascript_module import Module, Scope
 from optimizer.context.javascript_packages import DEFAULTS, FILES, FOLDERS, KEYS, METHODS, NESTED, OPTIONS
 from optimizer.context.javascript_source import BUILTIN, Findings
 from optimizer.context.javascript_tree import arguments, pairs, text_of
-from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, resolve
+from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, join, resolve
 from optimizer.context.scopes import UNKNOWN, Value, Values
 
 if TYPE_CHECKING:
@@ -263,8 +264,6 @@ class _Call:
         any_given = False
         inside = any("dirname" in pairs(argument) for argument in self.given)
         for key, slash in ((key.rstrip("/"), key.endswith("/")) for key in keys):
-            if key == "filename" and inside:
-                continue  # it lies in the folder
             entry = next((found for argument in self.given if (found := pairs(argument).get(key)) is not None), None)
             if entry is None:
                 methods = [child for argument in self.given for child in argument.named_children if child.type == "method_definition"]
@@ -276,6 +275,10 @@ class _Call:
                 values = self._callback_values(entry)
             else:
                 values = self.module.values(entry, self.scope)
+            if key == "filename" and inside:  # it lies in the folder
+                values = tuple(
+                    join(*(v if isinstance(v, str) else HOLE for v in both)) for both in product(self.option("dirname") or (), values)
+                )
             dated = tuple(value.replace("%DATE%", HOLE) if isinstance(value, str) else value for value in values)
             self.write(dated, folder=slash)
             any_given = True

@@ -282,7 +282,7 @@ class _Reader:
             elif (local := self.find(path, name)) is not None:
                 found.append(local)
             else:
-                plain = name.removeprefix("node:")
+                plain = "bun" if name.startswith("bun:") else name.removeprefix("node:")
                 self.findings.modules.add("/".join(plain.split("/")[: 2 if plain.startswith("@") else 1]))
         return found
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from optimizer.context.folder import BuildContext
 from optimizer.context.javascript import PackageJson, package_json, workspace_folders
 
-_MANAGERS = frozenset({"npm", "yarn", "yarnpkg", "pnpm"})
+_MANAGERS = frozenset({"npm", "yarn", "yarnpkg", "pnpm", "bun"})
+_OF_BUN = frozenset({"build", "test", "pm", "repl", "init", "create", "patch"})  # they come before scripts of that name
 _RUN = frozenset({"run", "run-script", "rum", "urn"})
 _OF_NPM = frozenset({"start", "stop", "test", "t", "tst", "restart"})
 _NO_SCRIPTS = frozenset({
@@ -98,7 +99,7 @@ def scripts_run(context: BuildContext, folder: str, words: Sequence[str]) -> tup
         # They build what a member depends on before it.
         selectors = [one if one.endswith("...") else f"{one}..." for one in selectors]
         return _in_members(workspace, plain, selectors) if workspace.members else None
-    if program not in _MANAGERS or not plain:
+    if program not in _MANAGERS or not plain or (program == "bun" and plain[0] in _OF_BUN):
         return None
     if program in ("yarn", "yarnpkg") and plain[0] == "workspace" and len(plain) > 2:
         selectors, plain = [plain[1]], plain[2:]
@@ -106,6 +107,8 @@ def scripts_run(context: BuildContext, folder: str, words: Sequence[str]) -> tup
         everywhere, plain = True, plain[1:] if plain[1] != "foreach" else plain[2:]
     if plain[0] in _RUN:
         plain = plain[1:]
+        if program == "bun" and plain and not any(plain[0] in package.scripts for package in workspace.packages):
+            return None  # it runs files as well
     elif plain[0] in _NO_SCRIPTS or (program == "npm" and plain[0] not in _OF_NPM):
         return None
     elif program != "npm" and not any(plain[0] in package.scripts for package in workspace.packages):

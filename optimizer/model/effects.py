@@ -20,7 +20,8 @@ WRITING_MODULES: Mapping[str, str] = {
         "level", "leveldown", "classic-level", "node-persist", "keyv-file", "connect-sqlite3", "session-file-store", "pouchdb",
         "pouchdb-node", "json-server", "nedb-promises", "log4js", "bunyan", "puppeteer", "playwright", "file-stream-rotator",
         "node-localstorage", "flat-cache", "lokijs", "stormdb", "configstore", "conf", "electron-store", "easy-db", "simple-json-db",
-        "quick.db", "enmap",
+        "quick.db", "enmap", "unplugin-auto-import", "unplugin-vue-components", "vite-plugin-pwa", "vite-plugin-mkcert",
+        "@tanstack/router-plugin", "@tanstack/router-vite-plugin",
     ), "node"),
 }  # fmt: skip
 """Libraries that keep files where their caller, a configuration or they themselves say, by language."""
@@ -85,11 +86,6 @@ def server_writes(name: str, words: Argv) -> Iterator[str | None]:
             yield "celerybeat.pid"
     if name == "next":
         yield ".next/cache/"
-
-
-def site_server(name: str, words: Argv) -> str | None:
-    """The name of a program that serves the files of a site as they are, None for any other program. words: its arguments."""
-    return name if name in ("serve", "http-server", "sirv") or (name == "vite" and "preview" in words) else None
 
 
 def streamlit_pages(context: BuildContext, entries: Iterable[str]) -> list[str]:

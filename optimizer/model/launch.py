@@ -28,7 +28,8 @@ STEP_DOWN = frozenset({"gosu", "su-exec", "setpriv", "runuser", "su", "sudo", "d
 LANGUAGES: Mapping[str, str] = {
     **dict.fromkeys(PYTHON_SERVERS, "python"), **dict.fromkeys(("django-admin", "alembic", "pytest", "rq", "huey_consumer"), "python"),
     **dict.fromkeys(NODE, "node"), **dict.fromkeys(("next", "nuxt", "nest", "vite", "serve", "http-server", "strapi"), "node"),
-    "react-scripts": "node", "java": "java", "dotnet": "dotnet", "php": "php", "apache2-foreground": "php", "php-fpm": "php",
+    **dict.fromkeys(("react-scripts", "vue-cli-service", "webpack", "webpack-dev-server", "docusaurus", "gatsby", "vitepress"), "node"),
+    "java": "java", "dotnet": "dotnet", "php": "php", "apache2-foreground": "php", "php-fpm": "php",
     "go": "go", "cargo": "rust",
     **dict.fromkeys(("ruby", "bundle", "rails", "rackup", "puma", "unicorn", "thin", "falcon", "sidekiq", "rake"), "ruby"),
     "perl": "perl", "mix": "elixir",

@@ -15,10 +15,11 @@ from optimizer.context.nextjs import is_standalone_server, routes
 from optimizer.context.places import Place, Unknown
 from optimizer.context.workspaces import workspace_around
 from optimizer.model.built import source_of
-from optimizer.model.effects import site_server, unclear_database
+from optimizer.model.effects import unclear_database
 from optimizer.model.env_files import variables_of_files
 from optimizer.model.node_start import preloaded, starts_alone
 from optimizer.model.paths import context_path, image_path
+from optimizer.model.site_tools import SiteTool, site_tool
 from optimizer.model.used import MadeServer, Used
 
 if TYPE_CHECKING:
@@ -48,18 +49,14 @@ def use_node(gatherer: Gatherer, entries: list[str]) -> None:
         **variables_of_files(gatherer.model, gatherer.stage, gatherer.start, gatherer.package),
         **gatherer.environment,
     }
-    servers = {name for command in gatherer.start.commands if (name := site_server(command.name or "", command.words[1:])) is not None}
-    top = posixpath.dirname(manifest or "")
-    configuration = [f for ending in SCRIPTS if gatherer.context.exists(f := posixpath.join(top, f"vite.config{ending}"))]
-    if "vite" in servers and configuration:
-        entries += configuration
-        bundled = posixpath.join(folder, "node_modules/.vite-temp")  # what vite makes of its configuration before it reads it
-        gatherer.written.add(Used(posixpath.normpath(bundled), True, configuration[0]))
+    tools = {c.name or "": tool for c in gatherer.start.commands if (tool := site_tool(c.name or "", c.words[1:])) is not None}
+    for name, tool in tools.items():
+        entries += _site(gatherer, name, tool, folder, posixpath.dirname(manifest or ""))
     standalone = [e for e in entries if e.startswith("/") and is_standalone_server(_origin(gatherer, e) or "")]
-    if standalone or any(command.name == "next" and "start" in command.words for command in gatherer.start.commands):
+    if standalone or any(command.name == "next" and {"start", "dev"} & set(command.words) for command in gatherer.start.commands):
         gatherer.written |= {Used(posixpath.join(posixpath.dirname(e), ".next/cache"), True, posixpath.basename(e)) for e in standalone}
         entries = [*(e for e in entries if e not in standalone), *routes(gatherer.context)]
-    elif not servers and not any(entry in entries for entry in gatherer.start.entries):
+    elif not tools and not any(entry in entries for entry in gatherer.start.entries):
         gatherer.unknown.add(Unknown("module", "", "the program's entry is not known"))
     modules, files = preloaded(gatherer.model, gatherer.stage, gatherer.start, gatherer.environment, folder)
     gatherer.modules.update(modules)
@@ -84,6 +81,25 @@ def use_node(gatherer: Gatherer, entries: list[str]) -> None:
     if layer is not None and not gatherer.written:
         gatherer.unknown.add(Unknown("write", "package.json", f"{layer} may keep an SQLite file"))
     _prisma(gatherer)
+
+
+def _site(gatherer: Gatherer, name: str, tool: SiteTool, folder: str, top: str) -> list[str]:
+    """Note where a tool for a site writes. folder, top: the project's folder in the image and in the context.
+
+    Returns:
+        Its settings, which it runs.
+    """
+    context = gatherer.context
+    typed = tool.typed if context.exists(posixpath.join(top, "tsconfig.json")) else ()
+    manifest = posixpath.join(top, "package.json")
+    said = "browserslist" in (context.read_text(manifest) or "") or context.exists(posixpath.join(top, ".browserslistrc"))
+    for path in (*tool.writes, *typed, *(["package.json"] if tool.browsers and not said else [])):
+        gatherer.written.add(Used(posixpath.normpath(posixpath.join(folder, path)), path.endswith("/"), name))
+    found = [f for stem in tool.settings for ending in SCRIPTS if context.exists(f := posixpath.join(top, f"{stem}{ending}"))]
+    for file in found:
+        if re.search(r"\bcache(Dir|Directory|Location)\b", context.read_text(file) or ""):
+            gatherer.unknown.add(Unknown("write", file, "says where a cache lies"))
+    return found
 
 
 def _framework(gatherer: Gatherer, entry: str, origin: str) -> bool:

@@ -32,6 +32,8 @@ _SHARED = frozenset({
 _FOR_PROGRAMS = frozenset({"/home", "/mnt", "/opt", "/srv", "/usr/src", "/var/www"})
 """Those of them that are one program's own where its container works in them."""
 _INTERPRETERS = re.compile(r"python|node|flask|alembic|npx|ruby|bundle|rails|rake|php")
+_PACKAGES = r"/node_modules(?!/\.(?!bin\b|pnpm\b|bun\b|store\b)\w)"
+"""What belongs to packages; a folder with a dot beside them is the cache of a tool."""
 _FILE, _FOLDER = "file", "folder"
 
 
@@ -137,7 +139,8 @@ def _written(application: Application) -> list[Used] | str:
 
 
 def _is_system(folder: str) -> bool:
-    return folder in _SHARED or any(within(folder, place) for place in _SYSTEM) or "/node_modules" in folder or "site-packages" in folder
+    packages = "site-packages" in folder or re.search(_PACKAGES, folder) is not None
+    return packages or folder in _SHARED or any(within(folder, place) for place in _SYSTEM)
 
 
 def _holds_program(model: Model, stage: Stage, application: Application, folder: str) -> bool:

@@ -10,9 +10,9 @@ import stat
 from optimizer.context import BuildContext
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
-from optimizer.model.effects import site_server
 from optimizer.model.launch import STEP_DOWN, Argv, option
 from optimizer.model.paths import Placement, context_path, image_path, placements
+from optimizer.model.site_tools import site_tool
 from optimizer.model.started import Started
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command
@@ -97,7 +97,7 @@ def unclear_program(application: Application, context: BuildContext) -> str | No
             return f"{command.source} installs packages when the container starts"
         elif _migrates(command, application) or (name == "supervisord" and _supervises(application)):
             continue
-        elif name not in _HARMLESS and name not in own and name not in FILE_COMMANDS and site_server(name, command.words[1:]) is None:
+        elif name not in _HARMLESS and name not in own and name not in FILE_COMMANDS and site_tool(name, command.words[1:]) is None:
             return f"{command.source} starts {name}, of which nothing is known"
     started = {command.name for command in application.start.commands}
     for program in application.programs:

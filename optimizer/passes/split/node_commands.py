@@ -8,8 +8,8 @@ from optimizer.ecosystems import Action, Call, read_call
 from optimizer.passes.split.steps import steps_of
 from optimizer.syntax import Instruction
 
-MANAGERS = frozenset({"npm", "yarn", "pnpm"})
-INSTALLED_MANAGERS = frozenset({"yarn", "pnpm", "corepack", "yarnpkg", "@yarnpkg/cli-dist", "@pnpm/exe"})
+MANAGERS = frozenset({"npm", "yarn", "pnpm", "bun"})
+INSTALLED_MANAGERS = frozenset({"yarn", "pnpm", "bun", "corepack", "yarnpkg", "@yarnpkg/cli-dist", "@pnpm/exe"})
 """Package managers that an image of Node does not have, or has beside npm, and the packages that bring them."""
 # Commands whose package has another name.
 BINS = {
@@ -22,7 +22,7 @@ BINS = {
     "dotenv": "dotenv-cli", "dotenvx": "@dotenvx/dotenvx", "cross-env-shell": "cross-env", "eleventy": "@11ty/eleventy",
     "mikro-orm": "@mikro-orm/cli",
 }  # fmt: skip
-_PRODUCTION = {"npm": "--omit=dev", "yarn": "--production", "pnpm": "--prod"}
+_PRODUCTION = {"npm": "--omit=dev", "yarn": "--production", "pnpm": "--prod", "bun": "--production"}
 _DEVELOPMENT = re.compile(r"\s+--(include=dev|include dev|production=false)\b")
 
 

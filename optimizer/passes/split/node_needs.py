@@ -15,13 +15,14 @@ from optimizer.knowledge.node_packages import node_package_needs
 from optimizer.model import Model
 from optimizer.model.application import Application
 from optimizer.model.launch import LANGUAGES
+from optimizer.model.site_tools import site_tool
 from optimizer.passes.split.node_commands import BINS
 from optimizer.passes.split.node_steps import Install
 from optimizer.passes.split.shared import Refused, SystemPackages, packages_for, sort_packages
 from optimizer.passes.split.steps import SystemSteps
 from optimizer.syntax.shell import parse_script
 
-_OWN = frozenset({"node", "npm", "npx", "yarn", "yarnpkg", "corepack", "nodejs", "pnpm"})
+_OWN = frozenset({"node", "npm", "npx", "yarn", "yarnpkg", "corepack", "nodejs", "pnpm", "bun", "bunx"})
 _DATABASE_LAYERS = frozenset({"sequelize", "sequelize-typescript", "typeorm", "knex", "objection", "bookshelf", "@mikro-orm/core"})
 # Packages that a database layer loads by the kind of database.
 _DRIVERS = frozenset({"sqlite3", "better-sqlite3", "pg", "mysql", "mysql2", "mariadb", "tedious", "oracledb", "sql.js"})
@@ -100,7 +101,8 @@ def runs_without_development(context: BuildContext, workspace: Workspace, applic
         return False
     if application.server is not None and application.server.packages == "production":
         return True
-    if application.unknown_about("module"):
+    tools = [site_tool(command.name or "", command.words[1:]) for command in application.start.commands]
+    if application.unknown_about("module") or any(tool is not None and tool.compiles for tool in tools):
         return False
     modules = set(application.modules) - BUILTIN
     started = {BINS.get(c.name, c.name) for c in application.start.commands if c.name}

@@ -14,7 +14,7 @@ from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
 from optimizer.model.application import application_of
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.effects import site_server
+from optimizer.model.site_tools import site_server
 from optimizer.model.started import Started
 from optimizer.passes.base import Change
 from optimizer.passes.split.bare import needs_shell

@@ -284,7 +284,8 @@ class _Sorter:
         root = self._context_folder()
         words = [word.value or "" for word in unwrapped(call.command).words]
         found = scripts_run(model.context, root, words) if root is not None else None
-        if found is None and root is not None and plan.installs and _own_program(model, root, words):
+        bundles = words[:2] == ["bun", "build"]
+        if found is None and root is not None and plan.installs and (bundles or _own_program(model, root, words)):
             self._build(root, "", " ".join(words))
             return True
         if found is None:
