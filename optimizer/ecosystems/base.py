@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from optimizer.ecosystems.conda_run import PROGRAMS, behind_run
 from optimizer.syntax.shell import Command, Word
 
 _WRAPPERS_WITHOUT_OPTIONS = frozenset({"time", "command", "nice", "exec", "eatmydata"})
@@ -38,7 +39,7 @@ class Call(Struct, frozen=True):
         manifests: Files named on the command line, as written (``-r requirements.txt``).
         options: Options given, without values.
         complete: False when an argument is known only when the command runs.
-        prefix: The words in front of the program that run it as another user (``sudo``), as written.
+        prefix: The words in front of the program that run it as another user (``sudo``) or in an environment (``conda run``), as written.
     """
 
     ecosystem: str
@@ -71,7 +72,7 @@ class Cache(Struct, frozen=True):
 
 
 class Words(Struct, frozen=True):
-    """A command's words with what only changes who runs it (``sudo``, ``env A=b``, ``nice``) taken off the front."""
+    """A command's words with what only changes who runs it (``sudo``, ``env A=b``, ``conda run``) taken off the front."""
 
     words: tuple[Word, ...]
     prefix: str
@@ -103,6 +104,9 @@ def unwrapped(command: Command) -> Words:
             if skip < len(words) and words[skip].text.startswith("-"):
                 break
             words = words[skip:]
+        elif name in PROGRAMS and (behind := behind_run([w.value for w in words])) is not None:
+            prefix += " ".join(w.text for w in words[: behind[1]]) + " "
+            words = words[behind[1] :]
         elif name in _WRAPPERS_WITHOUT_OPTIONS and len(words) > 1 and not words[1].text.startswith("-"):
             words = words[1:]
         else:

@@ -21,6 +21,7 @@ _VERBS = {
     "run": Action.OTHER,
 }
 _VALUED = frozenset({"-n", "--name", "-p", "--prefix", "-c", "--channel", "-f", "--file", "--solver"})
+_PLACES = frozenset({"CONDA_PKGS_DIRS"})
 
 
 class Conda(Ecosystem):
@@ -29,7 +30,7 @@ class Conda(Ecosystem):
     name = "conda"
     programs = re.compile(r"conda$")
     program: ClassVar[str] = "conda"
-    caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "conda clean -ay"),)
+    caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "conda clean -ay", variables=_PLACES),)
 
     def read(self, command: Command) -> Call | None:
         """See ``Ecosystem.read``."""
@@ -39,8 +40,9 @@ class Conda(Ecosystem):
         found = read_arguments(words.words[1:], frozenset(_VERBS), _VALUED)
         action = _VERBS.get(found.verb.value or "", Action.OTHER) if found.verb else Action.OTHER
         names = tuple(w.value or w.text for w in found.operands)
-        if found.verb is not None and found.verb.value == "env" and names[:1] not in (("create",), ("update",)):
-            action = Action.OTHER
+        if found.verb is not None and found.verb.value == "env":
+            action = action if names[:1] in (("create",), ("update",)) else Action.OTHER
+            names = names[1:]
         empties = any(o in ("--all", "--tarballs", "--packages") or re.fullmatch(r"-[a-z]*[atp][a-z]*", o) for o in found.names)
         if action is Action.CLEAN and not empties:
             action = Action.OTHER
@@ -53,7 +55,7 @@ class Mamba(Conda):
     name = "mamba"
     programs = re.compile(r"mamba$")
     program = "mamba"
-    caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "mamba clean -afy"),)
+    caches = (Cache(("/opt/conda/pkgs", "~/.conda/pkgs"), frozenset({Action.INSTALL}), "mamba clean -afy", variables=_PLACES),)
 
 
 class Micromamba(Conda):
@@ -62,4 +64,4 @@ class Micromamba(Conda):
     name = "micromamba"
     programs = re.compile(r"micromamba$")
     program = "micromamba"
-    caches = (Cache(("/opt/conda/pkgs", "~/micromamba/pkgs"), frozenset({Action.INSTALL}), "micromamba clean -afy"),)
+    caches = (Cache(("/opt/conda/pkgs", "~/micromamba/pkgs"), frozenset({Action.INSTALL}), "micromamba clean -afy", variables=_PLACES),)

@@ -67,7 +67,7 @@ class BaseImage(Struct, frozen=True):
     volumes: tuple[str, ...] = ()
     workdir: str | None = "/"
     shell_words: tuple[str, ...] = ("/bin/sh", "-c")
-    """The SHELL of the image; no image described here changes it. Without a ``/bin/sh`` it fails."""
+    """The SHELL of the image. Without a ``/bin/sh`` the default fails."""
     stop_signal: str | None = "SIGTERM"
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Variables worth knowing, PATH among them where known; an image may set more."""
@@ -201,6 +201,7 @@ def _image(text: str, reference: Reference, family: str, rules: Mapping[str, Any
         ports=tuple(facts.get("ports", ())),
         volumes=tuple(facts.get("volumes", ())),
         workdir=maybe("workdir", "/"),
+        shell_words=tuple(facts.get("shell_words", ("/bin/sh", "-c"))),
         stop_signal=maybe("stop_signal", "SIGTERM"),
         env=MappingProxyType(facts["env"]),
         tools=tools,

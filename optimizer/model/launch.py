@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from optimizer.ecosystems.conda_run import behind_run
+
 Argv = tuple[str | None, ...]
 
 PYTHON = re.compile(r"(python|pypy)([23](\.\d+)?)?$")
@@ -209,6 +211,8 @@ def unwrap(argv: Argv) -> Argv | None:
     """A command with one program taken off that only starts the rest of it, None when there is no such program."""
     name = (argv[0] or "").rpartition("/")[2]
     rest = argv[1:]
+    if (behind := behind_run(argv)) is not None:
+        return argv[behind[1] :]
     if name in ("tini", "dumb-init", "catatonit", "tini-static"):
         return behind_options(rest, ("-p", "-e", "-r", "--rewrite"))
     if name in ("env", "cross-env"):

@@ -11,6 +11,8 @@ from itertools import pairwise
 from msgspec import Struct
 
 from optimizer.ecosystems import SYSTEM, Action, Call, asks_version, read_call, unwrapped
+from optimizer.ecosystems.conda_run import PROGRAMS as CONDA
+from optimizer.ecosystems.conda_run import shell_inside
 from optimizer.ecosystems.pip import activated
 from optimizer.model.copies import CopyFacts, overlap
 from optimizer.model.local_folders import is_local, local_files
@@ -112,7 +114,7 @@ def reads(model: Model, position: int, copies: Sequence[CopyFacts], end: int | N
     script = node.script
     if script is None or not script.understood or (node.heredocs and (not is_marker(node.value) or script.text.startswith("#!"))):
         raise CannotTell("it is in exec form, has a heredoc or is not understood")
-    if state.shell[0].rpartition("/")[2] not in ("sh", "bash", "dash", "ash"):
+    if shell_inside(state.shell)[0].rpartition("/")[2] not in ("sh", "bash", "dash", "ash"):
         raise CannotTell("its shell is not one whose text can be read")
     if any(m.type == "bind" and "from" not in m.options for m in mounts(node)):
         raise CannotTell("it mounts the build context")
@@ -268,17 +270,19 @@ class _Reader:
             self.node(call)
         elif call.ecosystem == "go" and call.verb is not None and call.verb.value == "mod":
             self.go()
-        elif call.ecosystem in _WITH_READERS:
+        elif call.ecosystem in _WITH_READERS or call.ecosystem in CONDA:
             self.project(call)
         else:
             raise CannotTell(f"`{call.ecosystem}` may read the copied files")
 
     def project(self, call: Call) -> None:
         """A call of an ecosystem that has a reader of its own."""
-        from optimizer.model.installs import project_files  # many modules, seldom needed
-
         self.outside_the_system()
-        found = project_files(self.model, self.copies, self.cwd, call)
+        if call.ecosystem in CONDA:
+            from optimizer.model.installs.conda import conda_files as files_of
+        else:
+            from optimizer.model.installs import project_files as files_of  # many modules, seldom needed
+        found = files_of(self.model, self.copies, self.cwd, call)
         if isinstance(found, str):
             raise CannotTell(found)
         self.files.update(found)

@@ -13,8 +13,10 @@ from optimizer.passes.runs.purposes import calls_of
 from optimizer.passes.runs.readable import ReadableRun, readable_runs
 from optimizer.syntax import Directive, Dockerfile, Instruction
 
-_MANAGERS = frozenset({"pip", "npm", "uv"})
-"""Package managers whose cache is one folder of the home, holds nothing else, and is never part of what they install."""
+_MANAGERS = frozenset({"pip", "npm", "uv", "conda", "mamba"})
+"""Package managers whose cache is one folder, holds nothing else, and is never part of what they install."""
+# Images whose conda lies in /opt/conda, which is root's.
+_CONDA = frozenset({"conda", "miniforge"})
 # docker/dockerfile knows cache mounts since 1.2, and before that in its experimental channel (release notes of BuildKit's frontend).
 _OLD_FRONTEND = re.compile(r"docker/dockerfile:1\.[01](\.\d+)?$")
 _ROOT = frozenset({"root", "0", "root:root", "0:0"})
@@ -24,7 +26,7 @@ class MountPackageCaches(Pass):
     """Keep a package manager's downloads from one build to the next.
 
     What it does
-        Puts a cache mount over the folder in which pip, npm or uv keep what they have downloaded.
+        Puts a cache mount over the folder in which pip, npm, uv or conda keep what they have downloaded.
 
     Why
         When a manifest changes, everything is installed anew. With the mount only what is new is downloaded, and
@@ -71,7 +73,7 @@ def _mount(model: Model, run: ReadableRun, shown: str) -> Iterator[Change | Refu
         place = _place(model, stage, position, cache)
         reader = later_reader(model, stage, position, cache, name)
         if place is None or reader:
-            why = reader or "the home of the user that installs is not known"
+            why = reader or "the home of the user that installs, or the place of the cache, is not known"
             yield Refusal(f"no cache mount for {name}: {why}", position)
             continue
         start = node.rest.source(0)
@@ -98,9 +100,12 @@ def _kept(model: Model, position: int, node: Instruction, calls: list[Call], cac
 
 
 def _place(model: Model, stage: Stage, position: int, cache: Cache) -> str | None:
-    """The mount's target and owner, None when the home of the user in force is not known."""
+    """The mount's target and owner, None when it is not known where the user in force keeps the cache."""
     state = model.before(position)
     folder = cache.folders[0].removeprefix("~")
+    if folder == cache.folders[0]:
+        image = stage.image
+        return f"target={folder}" if state.user in _ROOT and image is not None and image.family in _CONDA else None
     if "HOME" in state.env or "HOME" in state.args:
         return None
     if state.user in _ROOT:

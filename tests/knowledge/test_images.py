@@ -254,6 +254,9 @@ def test_which_commands_an_image_brings(text: str, program: str, expected: bool 
         ("gcr.io/distroless/static-debian12:debug-nonroot", "65532", False),
         ("mcr.microsoft.com/dotnet/aspnet:8.0", "root", False),
         ("mcr.microsoft.com/dotnet/aspnet:8.0-jammy-chiseled", "1654", False),
+        ("continuumio/miniconda3:24.1.2-0", "root", False),
+        ("condaforge/miniforge3", "root", False),
+        ("mambaorg/micromamba:1.5.8-bookworm-slim", "mambauser", False),
         ("gradle:4.10-jdk8", None, False),
         ("docker.elastic.co/elasticsearch/elasticsearch:8.11.0", None, False),
     ],
@@ -293,6 +296,7 @@ def test_which_accounts_an_image_has(text: str, name: str, uid: int | None) -> N
     [
         ("debian:bookworm-slim", "/bin/sh", ("/bin/bash",), "apt"),
         ("alpine:3.18", "/bin/sh", ("/bin/sh", "/bin/ash"), "apk"),
+        ("condaforge/mambaforge:23.3.1-1", "/bin/sh", ("/bin/bash",), "apt"),
         ("fedora:39", "/bin/sh", ("/bin/sh", "/bin/bash"), "dnf"),
         ("rockylinux:9-minimal", "/bin/sh", ("/bin/sh", "/bin/bash"), "microdnf"),
         ("amazonlinux:2", "/bin/sh", ("/bin/sh", "/bin/bash"), "yum"),
