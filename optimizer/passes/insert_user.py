@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optimizer.model import Model, Stage
+from optimizer.model.state import ROOT_USERS
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
 
@@ -21,6 +22,7 @@ class InsertUser(Pass):
         brings, or a later step makes, is given away behind the last step.
 
         Where the file names a user itself, behind all build steps, that user is given what the program writes and root owns.
+        Root said in front of build steps, where root it was, is said for those steps; behind the last of them it is a decision.
 
     Why
         A program that runs as root inside a container can change every file of it, and what it breaks out of the container
@@ -73,10 +75,10 @@ class InsertUser(Pass):
         if command is None:
             return
         user = model.last(stage, "USER")
-        if user is not None:
+        if user is not None and not _for_steps(model, stage, user):
             yield from _existing(model, stage, user, command)
             return
-        if model.behind(stage).user not in ("root", "0", "0:0", "root:root", None):
+        if model.behind(stage).user not in (*ROOT_USERS, None):
             return
         reason = _refusal(model, stage)
         if reason is not None:
@@ -85,6 +87,16 @@ class InsertUser(Pass):
         from optimizer.passes.account.steps import user_steps  # heavy: it reads the program
 
         yield user_steps(model, stage, command)
+
+
+def _for_steps(model: Model, stage: Stage, user: int) -> bool:
+    """Whether a USER says root where root it was, for the build steps behind it and not for the program."""
+    before, said = model.before(user).user, model.file.instruction(user).value.strip()
+    return (
+        said in ROOT_USERS
+        and before in ROOT_USERS
+        and any(p > user and model.file.instruction(p).keyword == "RUN" for p in stage.positions)
+    )
 
 
 def _existing(model: Model, stage: Stage, user: int, command: int) -> Iterator[Change]:
