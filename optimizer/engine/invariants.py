@@ -73,7 +73,13 @@ def _commands(model: Model) -> object:
 
 
 def _metadata(model: Model) -> object:
-    return [_meaning(model, p) for p in model.final.positions if model.file.instruction(p).keyword in _METADATA]
+    """What the final stage says of the image, with what it has from the stages that it starts from."""
+    stages, stage = [model.final], model.final
+    while stage.base is not None:
+        stage = model.stages[stage.base]
+        stages.insert(0, stage)
+    positions = [p for each in stages for p in each.positions]
+    return [_meaning(model, p) for p in positions if model.file.instruction(p).keyword in _METADATA]
 
 
 def _meaning(model: Model, position: int | None) -> object:

@@ -95,7 +95,7 @@ def _for_steps(model: Model, stage: Stage, user: int) -> bool:
     return (
         said in ROOT_USERS
         and before in ROOT_USERS
-        and any(p > user and model.file.instruction(p).keyword == "RUN" for p in stage.positions)
+        and any(p > user and model.file.instruction(p).keyword in ("RUN", "COPY", "ADD") for p in stage.positions)
     )
 
 

@@ -204,19 +204,51 @@ class SplitStages(Pass):
         if model.dependants(stage) or stage.image is None:
             return
         found = splitters(model, stage) if stage.base is None else _of_runtimes(stage)
-        if not found:
+        if not found and stage.base is None:
             return
-        from optimizer.passes.split.shared import Refused, renumbered
+        from optimizer.passes.split.shared import renumbered
 
         if renumbered(model, stage):
             return
-        for split in found:
-            try:
-                change = split(model, stage)
-            except Refused as refused:
-                yield Refusal(f"not split: {refused}", refused.position)
-                return
-            if change is not None:
-                keeps = Model(change.file, target=model.target).final.reference == stage.reference
-                yield change if keeps or model.runtime is not Runtime.SAME else Refusal(_SAME, stage.position)
-                return
+        outcome = _first(model, stage, found)
+        if stage.base is not None and not isinstance(outcome, Change):
+            outcome = _inherited(model, stage) or outcome
+        if isinstance(outcome, Change):
+            keeps = Model(outcome.file, target=model.target).final.reference == stage.reference
+            outcome = outcome if keeps or model.runtime is not Runtime.SAME else Refusal(_SAME, stage.position)
+        if outcome is not None:
+            yield outcome
+
+
+def _first(model: Model, stage: Stage, found: tuple[Splitter, ...]) -> Change | Refusal | None:
+    """What the first way to split that applies comes to."""
+    if not found:
+        return None
+    from optimizer.passes.split.shared import Refused
+
+    for split in found:
+        try:
+            change = split(model, stage)
+        except Refused as refused:
+            return Refusal(f"not split: {refused}", refused.position)
+        if change is not None:
+            return change
+    return None
+
+
+def _inherited(model: Model, stage: Stage) -> Change | Refusal | None:
+    """The split of a stage that starts from another stage, with what it inherits."""
+    if model.context is None:
+        return None
+    from optimizer.passes.split.inlined import inlined, shared_again
+
+    whole = inlined(model, stage)
+    if whole is None:
+        return None
+    same = whole.stages[stage.index]
+    outcome = _first(whole, same, splitters(whole, same))
+    if isinstance(outcome, Refusal):
+        return Refusal(outcome.reason, stage.position)
+    if outcome is None:
+        return None
+    return Change(outcome.summary, shared_again(model, stage, outcome.file), (stage.position,), outcome.evidence)

@@ -83,7 +83,9 @@ class NodeStages:
     def __post_init__(self) -> None:
         self.file = self.model.file
         self.written = self.file.instruction(self.stage.position).value.split()[0]
-        self.name = stage_name(self.model)
+        works = bool(self.plan.builds or self.plan.checks)
+        taken = "build" in {s.name for s in self.model.stages}
+        self.name = stage_name(self.model, "build" if works or not taken else "dependencies")
         self.copies = stage_copies(self.model, self.stage)
         plan, main = self.plan, self.main
         self.several = len(plan.installs) > 1

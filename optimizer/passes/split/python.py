@@ -18,7 +18,7 @@ from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.paths import search_path
+from optimizer.model.paths import placements, search_path
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_copies import sort_copies
@@ -58,6 +58,8 @@ VENV = "/opt/venv"
 _OWN_PYTHON = re.compile(r"/usr/(local/)?(bin|lib)/(python|pip)|(?:site|dist)-packages|/usr/local/bin/([\w.-]+)")
 # Files that may start programs.
 _CONFIGURATION = re.compile(r"\.(conf|ini|cfg|service|toml|ya?ml)$|(^|/)(crontab|Procfile)[^/]*$")
+# Where the Python of the image finds packages of its own.
+_OWN_PACKAGES = re.compile(r"/(usr(/local)?(/lib(/python[\d.]*(/(site|dist)-packages.*)?)?)?)?/?$|/root/\.local")
 _PROJECT_COMMANDS = frozenset({"flask", "alembic", "django-admin"})
 
 
@@ -103,6 +105,11 @@ def split_python(model: Model, stage: Stage) -> Change | None:
     plan = sort_instructions(model, stage)
     if application is None or application.language != "python":
         raise Refused("no program of the build context is recognised in CMD or ENTRYPOINT", stage.position)
+    brought = next((p for p in stage.positions if _brings_packages(model, p)), None)
+    if brought is not None and (application.requirements is None or application.requirements.problems):
+        raise Refused("which packages the other stage installed is not known", brought)
+    if brought is not None and application.requirements is not None:
+        plan.requirements += application.requirements.packages
     sort_copies(model, stage, plan, application)
     if plan.manager is not None:
         check_start(model, stage, application)
@@ -154,6 +161,8 @@ def _check_paths(model: Model, stage: Stage, plan: Plan, application: Applicatio
         raise Refused(f"it starts {program}, which gives programs a PATH of its own", stage.position)
     for position in stage.positions:
         node = model.file.instruction(position)
+        if _brings_packages(model, position):
+            raise Refused("it may bring packages that another stage installed, which a virtual environment hides", position)
         if node.keyword == "ENV" and any(pair.name == "PATH" and "PATH" not in (pair.value or "") for pair in node.pairs):
             raise Refused("it sets PATH anew, without the virtual environment", position)
         if position not in plan.pip and node.keyword in ("RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK", "ENV", "ARG", "COPY", "ADD", "SHELL"):
@@ -167,6 +176,12 @@ def _check_paths(model: Model, stage: Stage, plan: Plan, application: Applicatio
         first = (model.context.read_text(entry) or "").partition("\n")[0]
         if first.startswith("#!") and "env " not in first and "python" in first:
             raise Refused(f"{entry} names its interpreter by path", stage.position)
+
+
+def _brings_packages(model: Model, position: int) -> bool:
+    """Whether a COPY may bring packages that another stage installed to where the Python of the image finds them."""
+    brought = model.file.instruction(position).flag("from") is not None
+    return brought and any(one.stage is not None and _OWN_PACKAGES.fullmatch(one.target) for one in placements(model, position) or ())
 
 
 def _check_text(model: Model, stage: Stage, text: str, where: str, position: int) -> None:
