@@ -24,6 +24,7 @@ from optimizer.passes.split.node_needs import leaves_out_development, runs_witho
 from optimizer.passes.split.node_stages import NodeStages
 from optimizer.passes.split.node_steps import Install, Plan, sort_instructions
 from optimizer.passes.split.shared import Refused, no_twin, reference_text
+from optimizer.passes.split.site import split_site
 from optimizer.passes.split.steps import steps_of
 
 # Settings beside package.json that the tools of a folder below it look for as well.
@@ -51,6 +52,9 @@ def split_node(model: Model, stage: Stage) -> Change | None:
         if image.variant == "slim":
             return None
         raise Refused("without a build context nothing tells what the program needs when it runs", stage.position)
+    site = split_site(model, stage, image)
+    if site is not None:
+        return site
     runtime, reference = _runtime_base(model, stage, image)
     try:
         plan = sort_instructions(model, stage)
