@@ -147,7 +147,8 @@ class SplitStages(Pass):
         build stage, and the program starts without them; Debian's own Python or Node runs what it installed. Node: builds and
         installs in build stages and copies ``node_modules`` without development dependencies and what the build made into the
         slim image of the same Node, those of a workspace's members or of a second project (a client beside the server) as
-        well, or the server of its own that Next.js makes. Go: copies the program onto a distroless image, static where no
+        well, or the server of its own that Next.js makes. A site that nginx of the same image serves goes onto slim Debian with
+        nginx. Go: copies the program onto a distroless image, static where no
         source needs C. C and C++: copies what ``make install``, CMake or the compiler writes onto the slim image of the same
         Debian, with the libraries that were linked. Java: copies the jar or classes onto the runtime of the same version.
         Rust: copies the programs onto a distroless or slim image. Where Java or Rust are packages of the distribution, the package
