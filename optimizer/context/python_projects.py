@@ -79,6 +79,14 @@ def _assignments(lines: Iterable[str]) -> dict[str, str]:
     return {name.strip(): target.strip() for name, sign, target in pairs if sign}
 
 
+def setup_keywords(text: str) -> tuple[str | None, ...] | None:
+    """The names of what a setup.py gives to ``setup``, None among them for ``**``; None where it cannot be read."""
+    try:
+        return tuple(keyword.arg for keyword in _setup_keywords(ast.parse(text)))
+    except (SyntaxError, ValueError):
+        return None
+
+
 def _names(specifications: Iterable[object]) -> list[str] | None:
     try:
         return [canonicalize_name(Specification(str(text)).name) for text in specifications]

@@ -17,6 +17,7 @@ from optimizer.passes.drop_redundant_platform import DropRedundantPlatform
 from optimizer.passes.drop_repeated_variables import DropRepeatedVariables
 from optimizer.passes.exec_form_commands import ExecFormCommands
 from optimizer.passes.insert_user import InsertUser
+from optimizer.passes.install_dependencies_first import InstallDependenciesFirst
 from optimizer.passes.install_locked import InstallLocked
 from optimizer.passes.install_without_cache import InstallWithoutCache
 from optimizer.passes.key_value_pairs import KeyValuePairs
@@ -68,6 +69,7 @@ PASSES: tuple[Pass, ...] = (
     ReorderCopies(),  # before merging, which would join an install with steps that read the source
     StartProgram(),  # before splitting, which leaves a package manager behind where nothing starts it
     SplitStages(),  # behind reordering, which sets apart what an install reads; before merging, which joins what is split
+    InstallDependenciesFirst(),  # behind splitting, which asks what a RUN installs, and moves it to a build stage
     TuneGoBuilds(),  # behind repairing and splitting, which say how programs are compiled where they change that
     OmitDevelopment(),  # behind splitting, which leaves them out where it divides a stage
     AddWithChecksum(),

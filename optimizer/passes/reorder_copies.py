@@ -14,7 +14,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
 from optimizer.model.reads import CannotTell, Reads, reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
-from optimizer.passes.text import comments_above, indent_of, keyword_like, line_end_of, quote_names
+from optimizer.passes.text import comments_above, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Instruction, Node
 
 if TYPE_CHECKING:
@@ -337,6 +337,8 @@ def _already_there(model: Model, facts: CopyFacts, above: list[CopyFacts], image
 
 def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[Instruction]:
     """New COPY instructions for the manifests, one a folder, in the style of the one that brought them until now."""
+    from optimizer.passes.reorder.manifest_copy import copy_of  # seldom needed
+
     groups: dict[tuple[int, str], list[tuple[str, str]]] = {}
     for image, file in needed.items():
         copy = next(c for c in reversed(walk.moving) if c.image_of(model, file) == image)
@@ -346,7 +348,7 @@ def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[
         copy = next(c for c in walk.moving if c.position == position)
         whole = _whole_folder(model, files)
         pairs = [whole] if whole else sorted(files, key=lambda pair: (_is_lock(pair[0]), pair[0]))
-        found.append(_copy_of(model, copy, folder, pairs))
+        found.append(copy_of(model, copy, folder, pairs))
     return found
 
 
@@ -366,39 +368,6 @@ def _whole_folder(model: Model, files: list[tuple[str, str]]) -> tuple[str, str]
 
 def _is_lock(file: str) -> bool:
     return "lock" in posixpath.basename(file) or file.endswith((".sum", "npm-shrinkwrap.json"))
-
-
-def _copy_of(model: Model, copy: CopyFacts, folder: str, files: list[tuple[str, str]]) -> Instruction:
-    node = copy.node
-    sources = [file for file, _ in files]
-    renamed = len(files) == 1 and posixpath.basename(files[0][0]) != posixpath.basename(files[0][1])
-    target = _written(model, copy, files[0][1] if renamed else folder)
-    if (not renamed and len(sources) > 1 and not target.endswith("/")) or (
-        not renamed and target not in (".", "./") and not target.endswith("/")
-    ):
-        target += "/"
-    flags = "".join(f"--{f.name}={f.value} " for f in node.flags)
-    keyword = keyword_like(node, "COPY")
-    quoted = node.json is not None or any(re.search(r"[\s\"'\\$]", w) for w in (*sources, target))
-    if quoted:
-        import json
-
-        words = json.dumps([*sources, target], ensure_ascii=False)
-    else:
-        words = " ".join([*sources, target])
-    return Instruction(f"{indent_of(node)}{keyword} {flags}{words}{line_end_of(model.file, node)}", node.escape)
-
-
-def _written(model: Model, copy: CopyFacts, path: str) -> str:
-    """A path of the image as the COPY's author would write it: relative to WORKDIR where the COPY's own destination is."""
-    written = copy.node.words[-1]
-    workdir = model.before(copy.position).workdir
-    if written.startswith("/") or workdir is None or not (path + "/").startswith(workdir.rstrip("/") + "/"):
-        return path
-    relative = posixpath.relpath(path, workdir)
-    if relative == ".":
-        return written if written in (".", "./") else "./"
-    return f"./{relative}" if written.startswith("./") else relative
 
 
 def _rearranged(model: Model, walk: _Walk, new: list[Instruction], first: int | None) -> tuple[list[Node], tuple[int, ...]]:

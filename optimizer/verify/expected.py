@@ -122,6 +122,10 @@ def _exec_form(each: Difference, _rewritten: Rewritten) -> str:
     return "the program is started without a shell" if started else ""
 
 
+def _dependencies(each: Difference, _rewritten: Rewritten) -> str:
+    return "the list of what is installed first" if each.place != "config" and each.name == "tmp/requirements.txt" else ""
+
+
 def _maintainer(each: Difference, _rewritten: Rewritten) -> str:
     label = each.place == "config" and each.name.startswith("Labels ") and each.kind == "added"
     return "the maintainer's label" if label else ""
@@ -141,6 +145,7 @@ def _ignore_file(each: Difference, rewritten: Rewritten) -> str:
 _JUDGES: dict[str, Callable[[Difference, Rewritten], str]] = {
     "split-stages": _split,
     "insert-user": _user,
+    "install-dependencies-first": _dependencies,
     "clean-package-caches": _caches,
     "repair-stages": _repair,
     "complete-dockerignore": _ignore_file,

@@ -84,6 +84,8 @@ def config(name: str, kind: str = "changed") -> Difference:
         ("merge-runs", removed("app/c"), False),
         ("merge-runs", changed("etc/passwd"), False),
         ("reorder-copies", changed("app/a.py"), False),
+        ("install-dependencies-first", added("tmp/requirements.txt"), True),
+        ("install-dependencies-first", added("app/requirements.txt"), False),
         ("complete-dockerignore", removed("app/.git"), True),
         ("complete-dockerignore", removed("app/c"), False),
         ("", removed("app/c"), False),

@@ -33,10 +33,10 @@ from optimizer.passes.split.shared import Refused, installs_of
 from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of, tells
 from optimizer.syntax import Instruction, Node
 
-# Variables that only the running program reads.
-_RUNTIME_ONLY = re.compile(
+RUNTIME_ONLY = re.compile(
     r"(PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONFAULTHANDLER|PORT|HOST|TZ|DEBUG|(FLASK|DJANGO|GUNICORN|UVICORN|CELERY|APP)_\w+)$"
 )
+"""Variables that only the running program reads."""
 # Accounts and settings of what fetches packages, which installing needs as well.
 _SETTINGS = re.compile(r"(~|/root|\$HOME)/?\.?|/etc/(pip|ssh|ssl|hosts|apt|wgetrc|gitconfig)")
 # Commands that change files.
@@ -115,7 +115,7 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
                 _sort_run(model, plan, position, node, [c for c in copies if c.position < position], position < last)
             case "ENV" | "ARG" if position < last:
                 if tested or not all(
-                    _RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs
+                    RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs
                 ):
                     plan.build.append(position)
             case "WORKDIR" | "SHELL" if position < last:
