@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from optimizer.context.commands import command_programs, shell_programs, shell_writes
 from optimizer.context.javascript_module import Module, Scope
-from optimizer.context.javascript_packages import DEFAULTS, FILES, FOLDERS, KEYS, METHODS, NESTED, OPTIONS
+from optimizer.context.javascript_packages import COMPUTED, DEFAULTS, FILES, FOLDERS, KEYS, METHODS, NESTED, OPTIONS, SQLITE
 from optimizer.context.javascript_source import BUILTIN, Findings
 from optimizer.context.javascript_tree import arguments, pairs, text_of
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, Place, Unknown, join, resolve
@@ -163,6 +163,12 @@ class _Call:
                 self.start(first or UNKNOWN if shell else tuple((one, *words[0]) for one in first or UNKNOWN), shell=shell)
         elif name in _MADE:
             self.write(first or UNKNOWN, folder=True)
+        elif name in COMPUTED or name == "process.chdir":
+            self.unknown("write", "says by a function where files go" if name in COMPUTED else "works in another folder from here on")
+        elif name in SQLITE:
+            kind, file = (self.option(key) for key in SQLITE[name])
+            if any(value == HOLE or "sqlite" in str(value) or value == "sqljs" for value in kind or ()):
+                self.write(file or (":memory:",))
         elif name in OPTIONS and self._options(OPTIONS[name]):
             self.settled()
         elif name in NESTED:
@@ -242,12 +248,31 @@ class _Call:
 
     def _load(self, values: Values, loaded: list[tuple[Node, str]]) -> None:
         for value in values:
+            if isinstance(value, str) and self._below_a_folder(value, loaded):
+                continue
             if not isinstance(value, str) or HOLE in value:
                 self.unknown("module", "loads a computed module")
             elif self.name in ("child_process.fork", "worker_threads.Worker", "Worker") and not value.startswith((".", "/", ROOT)):
                 loaded.append((self.node, f"./{value}"))
             else:
                 loaded.append((self.node, value))
+
+    def _below_a_folder(self, value: str, loaded: list[tuple[Node, str]]) -> bool:
+        """Note every module of a folder below the project's, where which one is loaded is computed; whether that is so."""
+        here = f"{ROOT}/{posixpath.dirname(self.module.path)}".rstrip("/")
+        folder, slash, name = value.partition(HOLE)[0].rpartition("/")
+        if HOLE not in value or not slash or name or not re.match(rf"\.|{ROOT}", folder) or ".." in value.partition(HOLE)[2]:
+            return False
+        places = [here] if folder.startswith(".") else list(self.module.folders)
+        start = posixpath.normpath(posixpath.join(here, folder)) if folder.startswith(".") else folder
+        built = next((f for f in places if f"{start}/".startswith(f"{f}/")), None)
+        if built is None:
+            return False
+        target = f"{here}{start[len(built) :]}"
+        if target == ROOT:
+            return False  # all of the project
+        loaded.append((self.node, f"{target}/*"))
+        return True
 
     def _load_folder(self, values: Values, loaded: list[tuple[Node, str]]) -> None:
         """Note that every module below a folder is loaded, where its source lies: a build keeps folders as they are."""

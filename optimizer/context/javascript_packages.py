@@ -24,11 +24,18 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "winston-daily-rotate-file": ("filename", "dirname/"), "winston.transports.DailyRotateFile": ("filename", "dirname/"),
     "sqlite.open": ("filename",), "formidable": ("uploadDir/",), "formidable.formidable": ("uploadDir/",),
     "express-fileupload": ("tempFileDir/",), "nedb": ("filename",), "@seald-io/nedb": ("filename",), "nedb-promises.create": ("filename",),
-    "sequelize.Sequelize": ("storage",), "session-file-store.Store": ("path/",), "connect-sqlite3.Store": ("dir/",),
+    "session-file-store.Store": ("path/",), "connect-sqlite3.Store": ("dir/",),
     "keyv-file.KeyvFile": ("filename",), "file-stream-rotator.getStream": ("filename",), "extract-zip": ("dir/",),
     "unzipper.Extract": ("path/",), "rotating-file-stream.createStream": ("path/",), "pino.destination": ("dest",),
     "csv-writer.createObjectCsvWriter": ("path",), "csv-writer.createArrayCsvWriter": ("path",),
     "node-persist.init": ("dir/",), "node-persist.initSync": ("dir/",), "node-persist.create": ("dir/",),
+}  # fmt: skip
+# Calls that are given a function to say where files go.
+COMPUTED = frozenset({"@nestjs/platform-express.MulterModule.registerAsync"})
+# Calls whose options name an SQLite file under one key where another says that it is of that kind.
+SQLITE: dict[str, tuple[str, str]] = {
+    "typeorm.DataSource": ("type", "database"), "typeorm.createConnection": ("type", "database"),
+    "@nestjs/typeorm.TypeOrmModule.forRoot": ("type", "database"), "sequelize.Sequelize": ("dialect", "storage"),
 }  # fmt: skip
 # What they write where the options say nothing, relative to the working directory.
 DEFAULTS: dict[str, str] = {
@@ -49,4 +56,4 @@ METHODS: dict[str, tuple[str | None, int]] = {
     "mergeToFile": ("fluent-ffmpeg", 0), "writeFile": ("exceljs", 0),
 }  # fmt: skip
 # Keys that name a folder to write to, whatever package is given them.
-KEYS = ("dirname/", "logDir/", "logDirectory/", "uploadDir/", "cacheDirectory/", "dataDirectory/")
+KEYS = ("dest/", "dirname/", "logDir/", "logDirectory/", "uploadDir/", "cacheDirectory/", "dataDirectory/")

@@ -268,7 +268,10 @@ class _Reader:
             if self.provided is not None and self.provided.match(name):
                 continue
             if name.endswith("/*"):
-                found += [f for f in self.context.under(posixpath.normpath(name[1:-2].lstrip("/"))) if f.endswith(SOURCES)]
+                below = [f for f in self.context.under(posixpath.normpath(name[1:-2].lstrip("/"))) if f.endswith(SOURCES)]
+                if not below:
+                    unknown.add(Unknown("module", f"{path}:{module.line(node)}", "loads a computed module"))
+                found += below
             elif name.startswith((".", ROOT)) or not re.match(r"[@\w]", name):
                 local = self.find(path, name)
                 if local is None:

@@ -20,6 +20,7 @@ from optimizer.model.env_files import variables_of_files
 from optimizer.model.node_start import preloaded, starts_alone
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.site_tools import SiteTool, site_tool
+from optimizer.model.stores import source_stores
 from optimizer.model.used import MadeServer, Used
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def use_node(gatherer: Gatherer, entries: list[str]) -> None:
         entries += [f for f in _members(gatherer, found.modules) if f not in entries]
     packages = frozenset(gatherer.package.dependencies) if gatherer.package is not None else frozenset[str]()
     layer = unclear_database(frozenset(gatherer.modules), packages)
-    if layer is not None and not gatherer.written:
+    named = any(source_stores(gatherer.context.read_text(file) or "") for file in gatherer.files)
+    if layer is not None and not gatherer.written and not named:
         gatherer.unknown.add(Unknown("write", "package.json", f"{layer} may keep an SQLite file"))
     _prisma(gatherer)
 

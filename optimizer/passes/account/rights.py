@@ -43,7 +43,7 @@ _HARMLESS = frozenset({
     "granian", "celery", "flask", "quart", "uwsgi", "fastapi", "streamlit", "alembic", "pm2-runtime", "tsx", "ts-node", "ts-node-dev",
     "nodemon", "remix-serve", "react-router-serve", "fastify", "concurrently", "npm-run-all", "run-s", "run-p", "next", "serve",
     "http-server", "ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "dotenv", "ping", "curl", "wget", "printenv",
-    "file", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "dotnet", "ruby", "bundle",
+    "file", "wait-on", "wait-port", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "dotnet", "ruby", "bundle",
     "php", "rails", "rackup", "puma", "unicorn", "thin", "sidekiq", "rake", "falcon", "pidof", "pgrep", "ps",
 })  # fmt: skip
 _MIGRATIONS = frozenset({

@@ -116,7 +116,20 @@ def _steps_for(
         if reason is not None:
             return reason
         place = volume
+    elif gap is not None and commands:
+        place = _behind_what_resets(model, stage, application, plan, late, gap, place)
     return (*found, _Run(commands, place, _neighbour(model, stage, place))) if commands else tuple(found)
+
+
+def _behind_what_resets(
+    model: Model, stage: Stage, application: Application, plan: Ownership, late: Ownership, gap: Gap, place: int
+) -> int:
+    """Index of the node in front of which folders can be given away already, so that a COPY behind it does not make that run again."""
+    copies = [p for p in stage.positions if p < place and model.file.instruction(p).keyword in ("COPY", "ADD")]
+    for position in (p for p in stage.positions if gap.copy <= p < max(copies, default=0)):
+        if all(_keeps(model, stage, application, plan, path, position) for path in late.paths):
+            return position + 1
+    return place
 
 
 def _keeps(model: Model, stage: Stage, application: Application, plan: Ownership, path: str, position: int) -> bool:
