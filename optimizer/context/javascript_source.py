@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from optimizer.context.components import COMPONENTS, script_of
 from optimizer.context.folder import BuildContext
+from optimizer.context.package_names import own_modules
 from optimizer.context.places import HOLE, ROOT, Place, Unknown, join, resolve
 from optimizer.context.scopes import UNKNOWN, Values
 
@@ -215,7 +216,7 @@ class _Reader:
         if name.startswith(ROOT):
             bases = [posixpath.normpath(name[1:].lstrip("/"))]
         elif not name.startswith("."):
-            bases = self._mapped(path, name)
+            bases = [*self._mapped(path, name), *(own_modules(self.context, path, name) or ())]
         for base in bases:
             stem, extension = posixpath.splitext(base)
             candidates = [
@@ -284,6 +285,8 @@ class _Reader:
                     self.findings.read.update(place for folder in module.folders if (place := resolve(join(folder, name))))
             elif (local := self.find(path, name)) is not None:
                 found.append(local)
+            elif own_modules(self.context, path, name) is not None:
+                unknown.add(Unknown("module", f"{path}:{module.line(node)}", f"imports {name}, which is not in the build context"))
             else:
                 plain = "bun" if name.startswith("bun:") else name.removeprefix("node:")
                 self.findings.modules.add("/".join(plain.split("/")[: 2 if plain.startswith("@") else 1]))

@@ -118,6 +118,9 @@ def test_read_places(make_context, source, places):
         ("const f = require('express-fileupload'); app.use(f({ useTempFiles: true }))", {"cwd:tmp/"}),
         ("const f = require('express-fileupload'); app.use(f())", set()),
         ("q.files.a.mv('./up/' + q.files.a.name)", {"cwd:up/"}),
+        ("const { MulterModule } = require('@nestjs/platform-express'); MulterModule.register({ dest: './up' })", {"cwd:up/"}),
+        ("const { DataSource } = require('typeorm'); new DataSource({ type: 'sqlite', database: 'x/y' })", {"cwd:x/y"}),
+        ("const { DataSource } = require('typeorm'); new DataSource({ type: 'postgres', database: 'x/y' })", set()),
         ("const sharp = require('sharp'); sharp(b).resize(9).toFile(`/img/${x}.png`)", {"absolute:/img/"}),
         ("const r = require('rotating-file-stream'); r.createStream('a.log', { path: '/log' })", {"absolute:/log/"}),
         ("const r = require('rotating-file-stream'); r.createStream('a.log', { size: '1M' })", {"cwd:a.log"}),
@@ -146,6 +149,8 @@ def test_written_places(make_context, source, places):
         "fs.writeFileSync(path.join(process.cwd(), folder, 'x'), '')",
         "require('log4js').configure(settings.logs)",
         "q.files.a.mv(p)",
+        "process.chdir('/srv')",
+        "require('@nestjs/platform-express').MulterModule.registerAsync({ useFactory: f })",
     ],
 )
 def test_computed_paths_are_unknown(make_context, source):
@@ -199,6 +204,31 @@ def test_settings_of_other_modules_and_of_json_count(make_context):
     }
     found = read(make_context, source, **others)
     assert (texts(found.written), found.unknown) == ({"cwd:var/db/a", "absolute:/l", "cwd:d"}, ())
+
+
+def test_names_that_the_package_gives_its_own_modules(make_context):
+    others = {
+        "package.json": '{"name": "a", "imports": {"#lib/*": {"types": "./t.d.ts", "default": "./src/lib/*.js"}},'
+        ' "exports": {"./s": "./s.js"}}',
+        "src/lib/x.js": "require('fs').writeFileSync('x')",
+        "s.js": "require('fs').writeFileSync('s')",
+    }
+    found = read(make_context, "require('#lib/x'); require('a/s')", **others)
+    assert (texts(found.written), found.modules, found.unknown) == (
+        {"cwd:x", "cwd:s"},
+        ("child_process", "express", "fs", "os", "path"),
+        (),
+    )
+    found = read(make_context, "require('a/absent')", **others)
+    assert [item.about for item in found.unknown] == ["module"]
+
+
+def test_every_module_of_a_folder_is_loaded_where_its_name_is_computed(make_context):
+    source = "fs.readdirSync(path.join(__dirname, 'routes')).forEach(f => require(path.join(__dirname, 'routes', f)));"
+    found = read(make_context, source, **{"routes/a.js": "require('fs').writeFileSync('r')"})
+    assert (found.files, texts(found.written), found.unknown) == (("app.js", "routes/a.js"), {"cwd:r"}, ())
+    found = read(make_context, "require(path.join(__dirname, name))", **{"routes/a.js": ""})
+    assert [item.what for item in found.unknown] == ["loads a computed module"]
 
 
 def test_packages_whose_places_are_found_are_told(make_context):
