@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from optimizer.context.folder import BuildContext
-from optimizer.context.native_project import PREFIX, Draft, Project
+from optimizer.context.native_project import PREFIX, Draft, Project, below_prefix
 
 _PRIMARY = re.compile(r"((?:dist_|nodist_|nobase_|notrans_)*)(\w+?)_(PROGRAMS|DATA|SCRIPTS|LTLIBRARIES|LIBRARIES|MANS|HEADERS|TEXINFOS)$")
 _FOLDERS = {
@@ -46,6 +46,7 @@ def automake_project(context: BuildContext, folder: str, given: Mapping[str, str
     if "AC_PROG_CXX" in code:
         project.cxx = True
     folders = {**_folders(code), **(given or {})}
+    shared = "disable-shared" not in folders and not re.search(r"LT_INIT\([^)]*disable-shared|A[CM]_DISABLE_SHARED", code)
     pending, seen = [folder], set[str]()
     while pending:
         here = pending.pop()
@@ -69,7 +70,12 @@ def automake_project(context: BuildContext, folder: str, given: Mapping[str, str
                 project.sources += [posixpath.normpath(posixpath.join(here, w)) for w in words if "$" not in w]
             elif match := _PRIMARY.match(name):
                 _primary(project, match, words, here, folder, known)
+                if match[3] == "LTLIBRARIES" and shared and not _NOT_RUN.match(match[2]):
+                    flags = {key: value for key, value in variables if key.endswith("_LDFLAGS")}
+                    _libtool(project, match, words, flags, known)
         _own_rules(project, text, known)
+    if project.shared:  # in the build folder, libtool puts a script in a program's place
+        project.programs = {name: posixpath.join(place, ".libs") for name, place in project.programs.items()}
     return project.finished()
 
 
@@ -94,7 +100,7 @@ def _own_rules(project: Draft, text: str, folders: Mapping[str, str]) -> None:
             paths = [_expanded(path.strip("\"'").removeprefix("$(DESTDIR)"), folders) for path in made[1].split()] if made else []
             if command.strip() and (not paths or any("$" in path for path in paths)):
                 project.unknown.append("it installs by a rule of its own")
-            project.folders += [_below_prefix(path) for path in paths]
+            project.folders += [below_prefix(path) for path in paths]
 
 
 def _folders(configure: str) -> dict[str, str]:
@@ -114,6 +120,27 @@ def _expanded(text: str, folders: Mapping[str, str]) -> str:
     return text
 
 
+def _libtool(project: Draft, match: re.Match[str], words: list[str], flags: Mapping[str, str], folders: Mapping[str, str]) -> None:
+    """The shared libraries of libtool, by the names that programs ask for.
+
+    Source: "Updating library version information" and "Link mode" in libtool's manual; on Linux, the number in the name is
+    CURRENT - AGE.
+    """
+    target = _expanded(folders.get(f"{match[2]}dir", "$"), folders)
+    for word in words:
+        stem = word.removesuffix(".la")
+        given = flags.get(f"{re.sub(r'[^A-Za-z0-9_@]', '_', word)}_LDFLAGS", flags.get("AM_LDFLAGS", ""))
+        version = re.search(r"-version-info\s+(\d+)(?::\d+)?(?::(\d+))?(?!\S)", given)
+        number = re.search(r"-version-number\s+(\d+)", given)
+        if "-module" in given or "$" in target or not word.endswith(".la") or re.search(r"-release\b|-version-\w+\s+[^\d\s]", given):
+            project.unknown.append(f"what {match[0]} installs is not clear")
+            continue
+        major = number[1] if number else str(int(version[1]) - int(version[2] or 0)) if version else "0"
+        file = f"{stem}.so" if "-avoid-version" in given else f"{stem}.so.{major}"
+        project.shared[file] = ".libs"
+        project.installed.append((file, f"{below_prefix(target)}/"))
+
+
 def _primary(project: Draft, match: re.Match[str], words: list[str], here: str, root: str, folders: Mapping[str, str]) -> None:
     place, kind = match[2], match[3]
     step = posixpath.relpath(here, root)
@@ -123,17 +150,14 @@ def _primary(project: Draft, match: re.Match[str], words: list[str], here: str, 
         return
     target = folders.get(f"{place}dir")
     target = _expanded(target, folders) if target is not None else None
-    if any("$" in w for w in words) or kind in ("LTLIBRARIES", "LIBRARIES") or "nobase" in match[1]:
+    if kind in ("LTLIBRARIES", "LIBRARIES"):
+        return  # a static library is compiled in
+    if any("$" in w for w in words) or "nobase" in match[1]:
         project.unknown.append(f"what {match[0]} installs is not clear")
     elif target is None or "$" in target or "@" in target:
         project.unknown.append(f"where {match[0]} goes is not clear")
     elif kind == "PROGRAMS":
         project.programs.update(dict.fromkeys(words, step))
-        project.installed.extend((w, f"{_below_prefix(target)}/") for w in words)
+        project.installed.extend((w, f"{below_prefix(target)}/") for w in words)
     else:
-        project.installed.extend((posixpath.normpath(posixpath.join(here, w)), f"{_below_prefix(target)}/") for w in words)
-
-
-def _below_prefix(target: str) -> str:
-    """A folder relative to the prefix; an absolute one stays so."""
-    return target.removeprefix(PREFIX).lstrip("/") if target.startswith(PREFIX) else target
+        project.installed.extend((posixpath.normpath(posixpath.join(here, w)), f"{below_prefix(target)}/") for w in words)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from optimizer.context.folder import BuildContext
-from optimizer.context.native_project import Draft, Project
+from optimizer.context.native_project import LIBRARIES, PREFIX, SOURCE, Draft, Project, below_prefix
 
 _COMMAND = re.compile(r"(?m)^[ \t]*(\w+)[ \t]*\(((?:[^()\"]|\"(?:\\.|[^\"\\])*\"|\([^()]*\))*)\)")
 _COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
@@ -20,11 +20,14 @@ _INSTALL_KEYWORDS = frozenset({
     "RUNTIME", "LIBRARY", "ARCHIVE", "DESTINATION", "EXPORT", "BUNDLE", "COMPONENT", "PERMISSIONS", "INCLUDES", "FILE_SET",
 })  # fmt: skip
 _FOLDERS = {
-    "CMAKE_INSTALL_BINDIR": "bin", "CMAKE_INSTALL_SBINDIR": "sbin", "CMAKE_INSTALL_LIBDIR": "lib", "CMAKE_INSTALL_DATADIR": "share",
-    "CMAKE_INSTALL_DATAROOTDIR": "share", "CMAKE_INSTALL_SYSCONFDIR": "etc", "CMAKE_INSTALL_INCLUDEDIR": "include",
-    "CMAKE_INSTALL_MANDIR": "share/man",
+    "BINDIR": "bin", "SBINDIR": "sbin", "LIBDIR": LIBRARIES, "DATADIR": "share", "DATAROOTDIR": "share", "SYSCONFDIR": "etc",
+    "INCLUDEDIR": "include", "MANDIR": "share/man", "LIBEXECDIR": "libexec", "LOCALSTATEDIR": "var", "DOCDIR": "share/doc",
 }  # fmt: skip
-_NOT_RUN = re.compile(r"(^|/)(include|share/man|share/doc|lib/cmake|lib/pkgconfig|share/info)(/|$)")
+"""The folders that the module GNUInstallDirs names below the prefix."""
+_NOT_RUN = re.compile(rf"(^|/)(include|share/man|share/doc|(lib|{LIBRARIES})/cmake|(lib|{LIBRARIES})/pkgconfig|share/info)(/|$)")
+_DEFINING = frozenset({"target_compile_definitions", "add_compile_definitions", "add_definitions", "configure_file"})
+_OF_FOLDERS = re.compile(r"_(SOURCE|BINARY|LIST)_DIR\}")
+_DEFINED = re.compile(r"(?m)^[ \t]*#[ \t]*(?:define|cmakedefine)[ \t]+(\w+)[ \t]+\"([^\"\n]*)\"[ \t]*$")
 
 
 def cmake_project(context: BuildContext, folder: str, given: Mapping[str, str] | None = None) -> Project | None:
@@ -43,12 +46,16 @@ class _Cmake:
     def __init__(self, context: BuildContext, root: str, given: Mapping[str, str]) -> None:
         self.context, self.root = context, root
         self.project = Draft()
-        self.variables: dict[str, str] = {**_FOLDERS, **given}
+        self.variables: dict[str, str] = {f"CMAKE_INSTALL_{name}": folder for name, folder in _FOLDERS.items()}
+        self.variables |= {f"CMAKE_INSTALL_FULL_{name}": f"{PREFIX}/{folder}" for name, folder in _FOLDERS.items()}
+        self.variables |= {"CMAKE_INSTALL_PREFIX": PREFIX, **given}
+        self.libraries = "lib"
         self.own_libraries: set[str] = set()
         self.shared: dict[str, str] = {}
         self.properties: dict[str, dict[str, str]] = {}
         self.link_names: list[str] = []
         self.found: list[str] = []
+        self.placed: set[str] = set()  # variables that name folders of the sources or the build
 
     def read(self, folder: str, step: str) -> None:
         text = self.context.read_text(posixpath.join(folder, "CMakeLists.txt"))
@@ -57,15 +64,19 @@ class _Cmake:
             return
         for match in _COMMAND.finditer(_COMMENT.sub("", text)):
             name = match[1].lower()
-            words = [self.expand(word, folder, step) for word in _words(match[2])]
+            raw = list(_words(match[2]))
+            if name == "set" and (_OF_FOLDERS.search(match[2]) or self.placed & _references(match[2])):
+                self.placed.add(raw[0])
+            words = raw if name in _DEFINING else [self.expand(word, folder, step) for word in raw]
             words = [part for word in words for part in word.split(";") if part]
             handler = getattr(self, f"do_{name}", None)
             if handler is not None and words:
                 handler(words, folder, step)
 
-    def expand(self, word: str, folder: str, step: str) -> str:
+    def expand(self, word: str, folder: str, step: str, root: str | None = None) -> str:
+        root = self.root if root is None else root
         values = {
-            **self.variables, "CMAKE_SOURCE_DIR": self.root, "PROJECT_SOURCE_DIR": self.root, "CMAKE_CURRENT_SOURCE_DIR": folder,
+            **self.variables, "CMAKE_SOURCE_DIR": root, "PROJECT_SOURCE_DIR": root, "CMAKE_CURRENT_SOURCE_DIR": folder,
             "CMAKE_CURRENT_LIST_DIR": folder, "CMAKE_BINARY_DIR": "@build", "PROJECT_BINARY_DIR": "@build",
             "CMAKE_CURRENT_BINARY_DIR": posixpath.join("@build", step),
         }  # fmt: skip
@@ -91,7 +102,43 @@ class _Cmake:
             if words[0] in self.variables and "FORCE" not in values:
                 return  # given on the command line, or set before
             values = values[: values.index("CACHE")]
+        if words[0] == "CMAKE_INSTALL_PREFIX":
+            self.project.unknown.append("it sets the prefix that it installs to")
         self.variables[words[0]] = ";".join(v for v in values if v != "PARENT_SCOPE")
+
+    def do_include(self, words: list[str], folder: str, step: str) -> None:
+        if words[0] == "GNUInstallDirs":
+            self.libraries = LIBRARIES
+
+    def do_target_compile_definitions(self, words: list[str], folder: str, step: str) -> None:
+        self.define(words[1:], folder, step)
+
+    def do_add_compile_definitions(self, words: list[str], folder: str, step: str) -> None:
+        self.define(words, folder, step)
+
+    do_add_definitions = do_add_compile_definitions
+
+    def define(self, words: list[str], folder: str, step: str) -> None:
+        """Macros that are one literal. A word in quotes has lost these, but not the escaped ones of the literal."""
+        for word in words:
+            found = re.fullmatch(r"(?:-D)?(\w+)=\\?\"([^\"\\]*)\\?\"", word)
+            if found:
+                self.macro(found[1], found[2], folder, step)
+
+    def macro(self, name: str, text: str, folder: str, step: str) -> None:
+        """A macro, unless its text depends on the machine, on what is computed or on where the build lies."""
+        place = posixpath.normpath(posixpath.join(SOURCE, posixpath.relpath(folder, self.root)))
+        value = self.expand(text, place, step, SOURCE)
+        if not self.placed & _references(text) and "$" not in value and "@build" not in value and LIBRARIES not in value:
+            self.project.macros.append((name, value))
+
+    def do_configure_file(self, words: list[str], folder: str, step: str) -> None:
+        """A header that is made of a template; the macros in it that become one literal are known."""
+        words = [self.expand(word, folder, step) for word in words]
+        path = words[0] if self.context.exists(words[0]) else posixpath.normpath(posixpath.join(folder, words[0]))
+        text = self.context.read_text(path) if words[1:2] and words[1].endswith((".h", ".hpp", ".hh", ".hxx")) else None
+        for name, literal in _DEFINED.findall(text or ""):
+            self.macro(name, re.sub(r"@(\w+)@", r"${\1}", literal), folder, step)
 
     def do_option(self, words: list[str], folder: str, step: str) -> None:
         self.variables.setdefault(words[0], words[-1] if len(words) > 2 else "OFF")
@@ -186,7 +233,7 @@ class _Cmake:
             plain = places[0] if places and not kinds else None
             for name in names:
                 if name in self.shared:
-                    self.place(name, (kinds.get("LIBRARY") or plain or "lib") + "/")
+                    self.place(name, (kinds.get("LIBRARY") or plain or self.libraries) + "/")
                 elif name not in self.own_libraries:
                     self.place(name, (kinds.get("RUNTIME") or plain or "bin") + "/")
         elif kind in ("FILES", "PROGRAMS") and places:
@@ -205,7 +252,7 @@ class _Cmake:
         if "$" in target or "$" in source:
             self.project.unknown.append(f"where {source} is installed is computed")
         elif not _NOT_RUN.search(target):
-            self.project.installed.append((source, target))
+            self.project.installed.append((source, below_prefix(target)))
 
     def finish(self) -> Project:
         for name in self.link_names:
@@ -248,8 +295,12 @@ class _Cmake:
 
 
 def _words(text: str) -> Iterator[str]:
-    for quoted, plain in re.findall(r"\"((?:\\.|[^\"\\])*)\"|([^\s\"]+)", text):
+    for quoted, plain in re.findall(r"\"((?:\\.|[^\"\\])*)\"|((?:[^\s\"]+\"(?:\\.|[^\"\\])*\")+[^\s\"]*|[^\s\"]+)", text):
         yield quoted or plain
+
+
+def _references(text: str) -> set[str]:
+    return set(re.findall(r"\$\{(\w+)\}", text))
 
 
 def _globbed(path: str, pattern: str, folder: str, recursive: bool) -> bool:

@@ -26,7 +26,6 @@ _DEFAULTS = {
     "CFLAGS": "", "CXXFLAGS": "", "CPPFLAGS": "", "LDFLAGS": "", "LDLIBS": "", "LOADLIBES": "", "TARGET_ARCH": "", "DESTDIR": "",
     "ARFLAGS": "-rv",
 }  # fmt: skip
-_MAKE_EXTENSIONS = {".c": "$(CC) $(CPPFLAGS) $(CFLAGS)", ".cc": "$(CXX) $(CPPFLAGS) $(CXXFLAGS)", ".cpp": "$(CXX) $(CPPFLAGS) $(CXXFLAGS)"}
 _DEPTH = 40
 
 
@@ -287,9 +286,9 @@ class Expander:
             case "strip":
                 return " ".join(words)
             case "filter" if len(given) == 2:
-                return " ".join(w for w in words if any(_matches(w, p) for p in given[0].split()))
+                return " ".join(w for w in words if any(matches(w, p) for p in given[0].split()))
             case "filter-out" if len(given) == 2:
-                return " ".join(w for w in words if not any(_matches(w, p) for p in given[0].split()))
+                return " ".join(w for w in words if not any(matches(w, p) for p in given[0].split()))
             case "firstword":
                 return words[0] if words else ""
             case "abspath" | "realpath":
@@ -326,94 +325,14 @@ def _split(text: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
-def _matches(word: str, pattern: str) -> bool:
+def matches(word: str, pattern: str) -> bool:
+    """Whether a word is of a pattern, in which ``%`` stands for anything."""
     head, sign, tail = pattern.partition("%")
     return word == pattern if not sign else len(word) >= len(head) + len(tail) and word.startswith(head) and word.endswith(tail)
 
 
 def _pattern(word: str, old: str, new: str) -> str:
-    if not _matches(word, old) or "%" not in old:
+    if not matches(word, old) or "%" not in old:
         return new if word == old else word
     head, _, tail = old.partition("%")
     return new.replace("%", word[len(head) : len(word) - len(tail)])
-
-
-def make_commands(context: BuildContext, makefile: Makefile, goals: tuple[str, ...] = ()) -> tuple[str, ...] | None:
-    """The recipe lines that ``make`` runs for goals, in order, expanded, ``@`` and ``-`` taken off; files count as out of date.
-
-    Args:
-        context: The build context.
-        makefile: The Makefile.
-        goals: Goals on the command line; the default one when empty.
-
-    Returns:
-        The lines, with `UNKNOWN` in place of what is not known; None when there is no such goal.
-    """
-    variables = makefile.variables
-    wanted = goals or ((makefile.default_goal,) if makefile.default_goal else ())
-    lines: list[str] = []
-    seen: set[str] = set()
-    for goal in wanted:
-        if not _walk(context, makefile, variables, goal, lines, seen, 0):
-            return None
-    return tuple(lines) if wanted else None
-
-
-def _walk(
-    context: BuildContext, makefile: Makefile, variables: Mapping[str, str], target: str, lines: list[str], seen: set[str], depth: int
-) -> bool:
-    if target in seen:
-        return True
-    seen.add(target)
-    folder = posixpath.dirname(makefile.path) or "."
-    expander = Expander(variables, context, folder)
-    explicit = [rule for rule in makefile.rules if target in rule.targets]
-    needs = [p for rule in explicit for p in expander.expand(rule.prerequisites).replace("|", " ").split()]
-    recipe = next((rule.recipe for rule in reversed(explicit) if rule.recipe), ())
-    stem = ""
-    if not recipe:
-        for rule in makefile.rules:
-            pattern = next((t for t in rule.targets if "%" in t and _matches(target, t)), None)
-            if pattern is not None and rule.recipe:
-                head, _, tail = pattern.partition("%")
-                stem = target[len(head) : len(target) - len(tail)]
-                needs = [p.replace("%", stem) for p in expander.expand(rule.prerequisites).replace("|", " ").split()] + needs
-                recipe = rule.recipe
-                break
-    if not explicit and not recipe:
-        source = _implicit_source(context, folder, target)
-        if source is None:
-            elsewhere = target.startswith("../") and target.endswith((".a", ".o", ".so"))  # made in another folder of the project
-            known = UNKNOWN in target or context.exists(posixpath.join(folder, target)) or target.endswith((".d", ".h"))
-            return depth > 0 and (known or elsewhere)
-        needs = [source]
-    for need in needs:
-        if depth < _DEPTH and not _walk(context, makefile, variables, need, lines, seen, depth + 1):
-            return False
-    phony = any(target in expander.expand(rule.prerequisites).split() for rule in makefile.rules if ".PHONY" in rule.targets)
-    if not recipe and not phony:
-        recipe = _implicit_recipe(target, needs, context, folder)
-    order_only = " ".join(dict.fromkeys(needs))
-    automatic = {"@": target, "<": needs[0] if needs else "", "^": order_only, "+": " ".join(needs), "?": order_only, "*": stem}
-    expander = Expander(variables, context, folder, automatic)
-    lines += [re.sub(r"^[@+-]+\s*", "", expander.expand(line)).strip() for line in recipe]
-    return True
-
-
-def _implicit_source(context: BuildContext, folder: str, target: str) -> str | None:
-    stem = target.removesuffix(".o")
-    return next((stem + e for e in _MAKE_EXTENSIONS if context.exists(posixpath.join(folder, stem + e))), None)
-
-
-def _implicit_recipe(target: str, needs: list[str], context: BuildContext, folder: str) -> tuple[str, ...]:
-    """make's own rules for C and C++: objects, and programs of one or more of them."""
-    source = next((n for n in needs if posixpath.splitext(n)[1] in _MAKE_EXTENSIONS), None) or _implicit_source(context, folder, target)
-    if target.endswith(".o"):
-        return (f"{_MAKE_EXTENSIONS[posixpath.splitext(source)[1]]} -c -o $@ {source}",) if source else ()
-    stem = posixpath.basename(target)
-    named = [n for n in needs if posixpath.splitext(posixpath.basename(n))[0] == stem and n.endswith((".o", *_MAKE_EXTENSIONS))]
-    if not named and not (source and posixpath.splitext(posixpath.basename(source))[0] == stem):
-        return ()
-    compiler = "$(CXX)" if source and not source.endswith(".c") else "$(CC)"
-    inputs = "$^" if needs else source
-    return (f"{compiler} $(CFLAGS) $(LDFLAGS) {inputs} $(LOADLIBES) $(LDLIBS) -o $@",)

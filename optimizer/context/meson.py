@@ -10,9 +10,12 @@ import posixpath
 import re
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
-from optimizer.context.native_project import Draft, Project
+from optimizer.context.native_project import LIBRARIES, PREFIX, Draft, Project, below_prefix
+from optimizer.context.places import HOLE
 
 _TOKEN = re.compile(r"#[^\n]*|'''(?P<long>.*?)'''|'(?P<text>(?:\\.|[^'\\\n])*)'", re.DOTALL)
 _CALL = re.compile(r"(?<![\w.])(?:(\w+)\s*\+?=\s*)?((?:\w+\s*\.\s*)?\w+)\s*\(")
@@ -23,7 +26,7 @@ _FOLDERS = {
     "sbindir": "sbin",
     "datadir": "share",
     "sysconfdir": "etc",
-    "libdir": "lib",
+    "libdir": LIBRARIES,
     "libexecdir": "libexec",
     "localstatedir": "var",
 }
@@ -42,17 +45,17 @@ def meson_project(context: BuildContext, folder: str, options: Mapping[str, str]
         return None
     reader = _Meson(context, folder, options)
     reader.read(folder, ".")
-    return reader.project.finished()
+    return replace(reader.project.finished(), multiarch=True)
 
 
 class _Meson:
     def __init__(self, context: BuildContext, root: str, options: Mapping[str, str]) -> None:
         self.context, self.root = context, root
         self.project = Draft()
-        self.name = ""
-        self.options = {**_FOLDERS, **options}
-        if options.get("prefix") == "/usr":  # the prefix for which Meson puts configuration and state outside of it
-            self.options = {**_FOLDERS, "sysconfdir": "/etc", "localstatedir": "/var", **options}
+        self.name, self.version = "", ""
+        # /usr is the prefix for which Meson puts configuration and state outside of it.
+        outside = {"sysconfdir": "/etc", "localstatedir": "/var"} if options.get("prefix") == "/usr" else {}
+        self.given, self.options = options, {**_FOLDERS, **outside, **options}
         self.values: dict[str, list[str]] = {}
         self.dependencies: dict[str, list[str]] = {}
         self.strings: list[str] = []
@@ -106,9 +109,11 @@ class _Meson:
         option = re.fullmatch(r"get_option\(\s*\"(\d+)\"\s*\)", expression)
         if option:
             name = self.strings[int(option[1])]
-            return [self.options[name]] if name in self.options else ["."] if name == "prefix" else None
+            return [PREFIX] if name == "prefix" else [self.options[name]] if name in self.options else None
         if re.fullmatch(r"meson\s*\.\s*project_name\(\s*\)", expression):
             return [self.name]
+        if self.version and re.fullmatch(r"meson\s*\.\s*project_version\(\s*\)", expression):
+            return [self.version]
         return self.values.get(expression)
 
     def call(self, variable: str | None, name: str, given: list[str]) -> None:
@@ -117,8 +122,12 @@ class _Meson:
         if name == "project" and first:
             self.name = first[0]
             self.project.cxx = any(word == "cpp" for part in plain[1:] for word in self.value(part) or ())
+            self.version = (self.value(named["version"]) or [""])[0] if "version" in named else ""
             defaults = self.value(named.get("default_options", "[]")) or []
-            self.options |= {key: text for key, _, text in (word.partition("=") for word in defaults) if key in _FOLDERS}
+            own = {key: text for key, _, text in (word.partition("=") for word in defaults)}
+            if "prefix" in own and "prefix" not in self.given:
+                self.project.unknown.append("it names the prefix that it installs to")
+            self.options = {**self.options, **own, **self.given}
         elif name == "subdir" and first:
             self.read(posixpath.join(self.folder, first[0]), posixpath.normpath(posixpath.join(self.step, first[0])))
         elif name == "files" and variable is not None:
@@ -134,6 +143,12 @@ class _Meson:
             self.target(name, first[0], plain[1:], named)
         elif name in ("install_data", "install_subdir"):
             self.install(name, plain, named)
+        elif name.endswith((".set_quoted", ".set")) and len(plain) == 2 and first:
+            quote = '"' if name.endswith(".set_quoted") else ""
+            self.define(f"-D{first[0]}={quote}{self.text(plain[1])}{quote}")
+        elif name in ("add_project_arguments", "add_global_arguments"):
+            for part in plain:
+                self.arguments(part)
         elif name == "configure_file" and named.get("install", "false") != "false":
             self.project.unknown.append("it installs a file that it configures")
         elif name.rpartition(".")[2] in _UNCLEAR or name == "meson.add_install_script":
@@ -144,18 +159,58 @@ class _Meson:
         if None in words:
             self.project.unknown.append(f"the sources of {name} are computed")
         self.project.sources += [posixpath.normpath(posixpath.join(self.folder, word)) for part in words for word in part or ()]
-        if kind not in ("executable", "static_library"):
-            self.project.unknown.append("the project makes shared libraries of its own")
-        if kind != "executable":
-            return
-        flags = self.value(named.get("link_args", "[]"))
-        self.project.static |= "-static" in (flags or ())
-        self.project.libraries += [flag[2:] for flag in flags or () if flag.startswith("-l")]
+        for flags in (named[key] for key in ("c_args", "cpp_args") if key in named):
+            self.arguments(flags)
         if named.get("name_suffix") or named.get("name_prefix"):
             self.project.unknown.append(f"the name of {name} is computed")
+        if kind in ("library", "shared_library", "both_libraries"):
+            self.library(kind, name, named)
+        elif kind == "shared_module":
+            self.project.unknown.append(f"the project makes {name}, which is loaded when a program runs")
+        if kind != "executable":
+            return
+        link = self.value(named.get("link_args", "[]"))
+        self.project.static |= "-static" in (link or ())
+        self.project.libraries += [flag[2:] for flag in link or () if flag.startswith("-l")]
         self.project.programs[name] = self.step
         if named.get("install", "false") != "false":
             self.place(name, named.get("install_dir"), self.options["bindir"])
+
+    def library(self, kind: str, name: str, named: Mapping[str, str]) -> None:
+        """A library that is shared unless the project's default says otherwise, by the name that programs ask for."""
+        if kind == "library" and self.options.get("default_library", "shared") == "static":
+            return
+        number = self.value(named["soversion"]) if "soversion" in named else None
+        version = self.value(named["version"]) if "version" in named else None
+        if ("soversion" in named and not number and not named["soversion"].isdigit()) or ("version" in named and not version):
+            self.project.unknown.append(f"what the library {name} is called is computed")
+        major = number[0] if number else named.get("soversion", version[0].partition(".")[0] if version else "")
+        file = f"lib{name}.so{f'.{major}' if major else ''}"
+        self.project.shared[file] = self.step
+        self.project.libraries.append(name)
+        if named.get("install", "false") != "false":
+            self.place(file, named.get("install_dir"), self.options["libdir"])
+
+    def text(self, expression: str) -> str:
+        """The one string that an expression stands for, with the parts of a sum joined; a hole where it is computed."""
+        formatted = re.fullmatch(r"(\"\d+\")\s*\.\s*format\s*\((.*)\)", expression.strip(), re.DOTALL)
+        if formatted:
+            parts = [self.text(part) for part in split_expressions(f"{formatted[2]})", 0)]
+            return re.sub(r"@(\d+)@", lambda m: parts[int(m[1])] if int(m[1]) < len(parts) else HOLE, self.text(formatted[1]))
+        found = [self.value(piece) for piece in split_expressions(f"{expression})", 0, "+")]
+        return "".join(words[0] if words is not None and len(words) == 1 else HOLE for words in found)
+
+    def arguments(self, expression: str) -> None:
+        """The macros among the arguments for a compiler."""
+        inner = expression.strip()
+        parts = split_expressions(inner, 1) if inner.startswith("[") and inner.endswith("]") else [inner]
+        for part in parts:
+            self.define(self.text(part))
+
+    def define(self, flag: str) -> None:
+        found = re.fullmatch(r"-D(\w+)=\"([^\"]*)\"", flag)
+        if found and HOLE not in flag and LIBRARIES not in flag:
+            self.project.macros.append((found[1], found[2]))
 
     def install(self, kind: str, plain: list[str], named: Mapping[str, str]) -> None:
         words = [self.value(part) for part in (*plain, *([named["sources"]] if "sources" in named else ()))]
@@ -172,7 +227,7 @@ class _Meson:
         if not folder:
             self.project.unknown.append(f"where {source} is installed is computed")
         else:
-            self.project.installed.append((source, f"{folder[0].rstrip('/')}{inner}/"))
+            self.project.installed.append((source, f"{below_prefix(folder[0]).rstrip('/')}{inner}/"))
 
 
 def _arguments(given: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from msgspec import Struct
 
 from optimizer.context.expressions import split_expressions
 from optimizer.context.folder import BuildContext
-from optimizer.context.native_commands import HEADERS, SOURCES
-from optimizer.context.parameters import calls_of, parameter_at
+from optimizer.context.native_commands import SOURCES
+from optimizer.context.native_values import NativeSettings, NativeValues, masked
 from optimizer.context.places import HOLE, Place, Unknown, resolve
 
-_TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.DOTALL)
 _STARTS = re.compile(r"\b(system|popen|exec[lv]p?e?|execvpe|posix_spawnp?|fexecve|dlopen|wordexp)\s*\(")
 _READING = re.compile(r"\b(fopen|fopen64|freopen|open|openat|opendir|gzopen|stat|lstat|access|nftw|ftw|scandir|mmap)\s*\(")
 _STREAMS = re.compile(r"\b(?:std::)?(ifstream|ofstream|fstream)\s*(?:\w+\s*)?[({]")
@@ -30,9 +29,6 @@ _LIBRARY_WRITES = re.compile(
     r"\b(spdlog::\w*(?:basic|rotating|daily|hourly)\w*|google::(?:InitGoogleLogging|SetLogDestination)|imwrite|stbi_write_\w+|SaveFile|save_to_file)\s*\("
 )
 _BUILD_FILE = re.compile(r"(^|/)((GNUm|m|M)akefile([.-]\w+)?|CMakeLists\.txt|meson\.build|configure(\.ac|\.in)?)$|\.(mk|cmake|sh|am|in)$")
-_CONSTANT = re.compile(
-    r"\bconst(?:expr)?\s+(?:char\s*\*\s*(?:const\s+)?|auto\s+|std::string\s+|std::string_view\s+|char\s+)(\w+)(?:\[\w*\])?\s*=\s*\"(\d+)\""
-)
 _ELSEWHERE = re.compile(r"\b(?:f?chdir|current_path)\s*\(\s*[^)\s]")
 _BIND = re.compile(r"\bbind\s*\(")
 _PORT = re.compile(r"\bhtons\s*\(\s*(\w+)\s*\)")
@@ -42,7 +38,8 @@ class NativeSources(Struct, frozen=True):
     """What C and C++ sources use; tuples are sorted and have no doubles. Libraries are not looked into.
 
     read, written: paths in literals; arguments: files named by a command-line argument are read; programs: started, by name;
-    ports: bound, in literals; root: calls that need root's rights; unknown: what is computed.
+    loaded: libraries that dlopen loads by a path; ports: bound, in literals; root: calls that need root's rights; unknown: what
+    is computed.
     """
 
     read: tuple[Place, ...] = ()
@@ -52,17 +49,7 @@ class NativeSources(Struct, frozen=True):
     ports: tuple[int, ...] = ()
     root: tuple[str, ...] = ()
     unknown: tuple[Unknown, ...] = ()
-
-
-class NativeSettings(Struct, frozen=True):
-    """What is known of a program apart from its sources.
-
-    macros: those that the command line defines as one literal, by name; environment: variables that it finds set, None for a
-    value that is not known.
-    """
-
-    macros: Mapping[str, str] = {}
-    environment: Mapping[str, str | None] = {}
+    loaded: tuple[Place, ...] = ()
 
 
 def native_sources(
@@ -76,20 +63,23 @@ def native_sources(
         commands: The text of the commands that compile them, with which they may define macros; None where that is not known.
         settings: What is known of macros and environment variables.
     """
-    reader = _Sources(None if commands is None else "\n".join([commands, *_build_texts(context)]), settings or NativeSettings())
+    building = None if commands is None else "\n".join([commands, *_build_texts(context)])
+    values = NativeValues(building, settings or NativeSettings())
+    reader = _Sources(values)
     paths = [path for path in files if path.endswith(SOURCES)]
     texts = {path: context.read_text(path) for path in paths}
     for path, text in texts.items():
         if text is None:
             reader.unknown.add(Unknown("context", path, "cannot be read as text"))
         else:
-            reader.collect(path, text)
+            values.collect(path, text)
     for path, text in texts.items():
         if text is not None:
             reader.add(path)
     return NativeSources(
         tuple(sorted(reader.read)), tuple(sorted(reader.written)), reader.arguments, tuple(sorted(reader.programs)),
         tuple(sorted(reader.ports)), tuple(sorted(reader.root)), tuple(sorted(reader.unknown)),
+        tuple(sorted(reader.loaded)),
     )  # fmt: skip
 
 
@@ -101,7 +91,7 @@ def writes_nothing(sources: NativeSources) -> bool:
 def native_literals(context: BuildContext, files: Iterable[str]) -> frozenset[str]:
     """The values of all string literals in C and C++ sources."""
     texts = [context.read_text(path) for path in files if path.endswith(SOURCES)]
-    return frozenset(literal for text in texts if text is not None for literal in _masked(text)[1])
+    return frozenset(literal for text in texts if text is not None for literal in masked(text)[1])
 
 
 def _build_texts(context: BuildContext) -> list[str]:
@@ -110,58 +100,32 @@ def _build_texts(context: BuildContext) -> list[str]:
 
 
 class _Sources:
-    def __init__(self, building: str | None, settings: NativeSettings) -> None:
-        self.building = building
-        self.settings = settings
-        self.constants: dict[str, str] = {}
-        self.shared: dict[str, str] = {}  # variables of headers
-        self.codes: dict[str, tuple[str, list[str]]] = {}  # masked, with their literals
-        self.known: dict[str, dict[str, str]] = {}  # variables of each file
-        self.numbers: dict[str, int] = {}
+    def __init__(self, values: NativeValues) -> None:
+        self.values = values
         self.read: set[Place] = set()
         self.written: set[Place] = set()
         self.programs: set[str] = set()
+        self.loaded: set[Place] = set()
         self.ports: set[int] = set()
         self.root: set[str] = set()
         self.unknown: set[Unknown] = set()
         self.arguments = False
 
-    def collect(self, path: str, text: str) -> None:
-        """The macros of a file that are a literal; one that is defined twice, or only where nothing defined it, is not known."""
-        code, strings = _masked(text)
-        self.codes[path] = (code, strings)
-        guarded = {a or b for a, b in re.findall(r"#\s*(?:ifndef|undef)\s+(\w+)|!\s*defined\s*\(?\s*(\w+)", code)}
-        given = {name for name in guarded if self.building is None or re.search(rf"(?:\b|-D){name}\b", self.building)}
-        for name, number, rest in re.findall(r"#[ \t]*define[ \t]+(\w+)[ \t]+\(?\"(\d+)\"[ \t]*\)?([^\n]*)", code):
-            value = HOLE if rest.strip() else strings[int(number)]
-            again = self.constants.get(name, value) != value
-            self.constants[name] = self.settings.macros.get(name, HOLE) if name in given else HOLE if again else value
-        if path.endswith(HEADERS):
-            shared = {name: strings[int(number)] for name, number in _CONSTANT.findall(code) if _assignments(code, name) == 1}
-            self.shared = {**shared, **self.shared}
-        for name, value in re.findall(r"(?:#\s*define\s+|\b(?:int|uint16_t|unsigned|short)\s+)(\w+)\s*=?\s*\(?(\d+)\b", code):
-            self.numbers[name] = int(value)
-
-    def variables(self, path: str) -> dict[str, str]:
-        """The variables of a file, and of headers, that have one value in it."""
-        code, strings = self.codes[path]
-        if path not in self.known:
-            own = {name: strings[int(number)] for name, number in _CONSTANT.findall(code)}
-            shared = {name: value for name, value in self.shared.items() if not _assignments(code, name) and name not in own}
-            self.known[path] = {**{name: value for name, value in own.items() if _assignments(code, name) == 1}, **shared}
-        return self.known[path]
-
     def add(self, path: str) -> None:
-        code, _ = self.codes[path]
+        code, _ = self.values.codes[path]
 
         def where(at: int) -> str:
             return f"{path}:{code.count(chr(10), 0, at) + 1}"
 
         def value(expression: str) -> str:
-            return self.value(expression, path)
+            return self.values.value(expression, path)
 
         for call in _STARTS.finditer(code):
-            self.start(call[1], value((split_expressions(code, call.end()) or [""])[0]), where(call.start()))
+            first = (split_expressions(code, call.end()) or [""])[0]
+            if call[1] == "dlopen":
+                self.load(path, call.start(), first, where(call.start()))
+            else:
+                self.start(call[1], value(first), where(call.start()))
         for call in _READING.finditer(code):
             given = split_expressions(code, call.end())
             if not given or call[1] == "mmap" or re.search(r"(->|\.)\s*$", code[max(0, call.start() - 4) : call.start()]):
@@ -184,7 +148,7 @@ class _Sources:
                 continue
             if call[1].startswith(("syslog", "openlog")):
                 continue
-            texts = self.texts(path, call.start(), given[0]) if given and given[0] else [""]
+            texts = self.values.texts(path, call.start(), given[0]) if given and given[0] else [""]
             places = [resolve(text) if text and text != HOLE else None for text in texts if text != ":memory:"]
             if None in places:
                 self.unknown.add(Unknown("write", where(call.start()), f"calls {call[1].split('(')[0].strip()}"))
@@ -198,15 +162,21 @@ class _Sources:
         if _BIND.search(code) and (local := re.search(r"\b(AF_UNIX|AF_LOCAL|sockaddr_un)\b", code)):
             self.unknown.add(Unknown("write", where(local.start()), "makes a file for a socket"))
         elif _BIND.search(code):
-            found = [self.numbers.get(p, int(p) if p.isdigit() else None) for p in _PORT.findall(code)]
+            found = [self.values.numbers.get(p, int(p) if p.isdigit() else None) for p in _PORT.findall(code)]
             self.ports |= {p for p in found if p}
             if not found or None in found:
                 self.unknown.add(Unknown("port", where(0), "listens on a computed port"))
 
-    def start(self, call: str, command: str, where: str) -> None:
-        if call == "dlopen":
+    def load(self, path: str, at: int, expression: str, where: str) -> None:
+        """A library that dlopen loads; by a name without a folder, the system's linker looks for it."""
+        texts = [] if expression in ("NULL", "nullptr", "0") else self.values.texts(path, at, expression) if expression else [HOLE]
+        places = [resolve(text) if "/" in text else None for text in texts]
+        if None in places:
             self.unknown.add(Unknown("module", where, "loads a library when it runs"))
-        elif HOLE in command.split(" ")[0] or not command or re.search(r"[;&|<>$`(]", command):
+        self.loaded.update(place for place in places if place is not None)
+
+    def start(self, call: str, command: str, where: str) -> None:
+        if HOLE in command.split(" ")[0] or not command or re.search(r"[;&|<>$`(]", command):
             self.unknown.add(Unknown("program", where, "starts a computed program"))
         else:
             self.programs.add(command.split(" ")[0])
@@ -217,14 +187,14 @@ class _Sources:
         expression = given[index] if len(given) > index else ""
         mode = given[index + 1] if len(given) > index + 1 else ""
         if call[1] in ("fopen", "fopen64", "freopen", "gzopen"):
-            writes = re.fullmatch(r"r[bet]*\d?", self.value(mode, path)) is None
+            writes = re.fullmatch(r"r[bet]*\d?", self.values.value(mode, path)) is None
         else:
             writes = call[1] in ("open", "openat") and "O_RDONLY" not in mode
         self.use(path, call.start(), expression, writes, where)
 
     def use(self, path: str, at: int, expression: str, writes: bool, where: str) -> None:
         """A file that an expression names is read or written."""
-        texts = self.texts(path, at, expression) if expression else [HOLE]
+        texts = self.values.texts(path, at, expression) if expression else [HOLE]
         places = [resolve(text) if text and text != HOLE else None for text in texts]
         if places and None not in places:
             (self.written if writes else self.read).update(place for place in places if place is not None)
@@ -234,64 +204,3 @@ class _Sources:
             self.unknown.add(Unknown("write", where, "writes to a computed path"))
         else:
             self.unknown.add(Unknown("read", where, "reads a computed path"))
-
-    def texts(self, path: str, at: int, expression: str) -> list[str]:
-        """The texts of an expression at an offset; of a parameter, those that all calls of its function give it."""
-        text = self.settled(path, at, expression)
-        found = parameter_at(self.codes[path][0], at, expression, go=False) if text == HOLE and expression.isidentifier() else None
-        calls = calls_of(found.function, [code for code, _ in self.codes.values()], go=False) if found is not None else None
-        if found is None or not calls or any(found.index >= len(call.arguments) for call in calls):
-            return [text]
-        paths = list(self.codes)
-        return [self.settled(paths[call.source], call.at, call.arguments[found.index]) for call in calls]
-
-    def settled(self, path: str, at: int, expression: str) -> str:
-        """The text of an expression, that of a variable which a setting fills and a literal where it is empty among them."""
-        text = self.value(expression, path)
-        if text != HOLE or not expression.isidentifier():
-            return text
-        code, strings = self.codes[path]
-        end = code.find("\n}", at)
-        body = code[code.rfind("\n}", 0, at) + 1 : end if end > 0 else len(code)]
-        filled = re.search(rf"\b{expression}\s*=\s*getenv\s*\(\s*\"(\d+)\"\s*\)\s*;", body)
-        empty = rf"\(\s*(?:!\s*{expression}|{expression}\s*==\s*(?:NULL|nullptr|0))(?:\s*\|\|\s*!\s*\*\s*{expression})?\s*\)"
-        other = re.search(rf"\bif\s*{empty}\s*\{{?\s*{expression}\s*=\s*([^;]+);", body)
-        if filled is None or other is None or len(re.findall(rf"(?<![\w.>]){expression}\s*=(?!=)|(?<!&)&\s*{expression}\b", body)) != 2:
-            return HOLE
-        given = self.settings.environment.get(strings[int(filled[1])], "")
-        return HOLE if given is None else given or self.value(other[1], path)
-
-    def value(self, expression: str, path: str) -> str:
-        """The text of literals, macros and variables that stand side by side; otherwise a hole."""
-        strings, variables = self.codes[path][1], self.variables(path)
-        pieces = re.findall(r"\"\d+\"|\w+|\S", expression.strip())
-        texts = []
-        for piece in pieces:
-            if piece.startswith('"') and len(piece) > 1:
-                texts.append(strings[int(piece[1:-1])])
-            else:
-                texts.append(variables.get(piece, self.constants.get(piece, self.settings.macros.get(piece, HOLE))))
-        return "".join(texts) if pieces else ""
-
-
-def _assignments(code: str, name: str) -> int:
-    """How often a variable may get a value: its declaration, assignments, its address, parameters of that name."""
-    given = re.findall(rf"\b{name}\b\s*(?:\[\w*\])?\s*[-+|&]?=(?!=)", code)
-    return len(given) + len(re.findall(rf"(?<!&)&\s*{name}\b|[\w>][\s*&]+{name}\s*(?:\[\w*\])?\s*[,)]", code))
-
-
-def _masked(text: str) -> tuple[str, list[str]]:
-    """A source without comments, in which ``"7"`` stands for the string literal number 7."""
-    strings: list[str] = []
-
-    def token(found: re.Match[str]) -> str:
-        one = found[0]
-        if one.startswith("/"):
-            return "\n" * one.count("\n") or " "
-        if one.startswith("'"):
-            return "0"
-        strings.append(re.sub(r"\\(.)", r"\1", one[1:-1]))
-        return f'"{len(strings) - 1}"'
-
-    lines = re.sub(r"^([ \t]*#[ \t]*include[^\n]*)$", "", text.replace("\\\n", " "), flags=re.MULTILINE)
-    return _TOKEN.sub(token, lines), strings

@@ -10,6 +10,10 @@ from msgspec import Struct
 
 PREFIX = "\x02"
 """Stands for the prefix, which the command line tells, in texts of a project."""
+SOURCE = "\x04"
+"""Stands for the folder of the sources in the image."""
+LIBRARIES = "\x03"
+"""Stands for the folder of libraries below the prefix, whose name depends on the machine."""
 
 
 class Project(Struct, frozen=True):
@@ -19,8 +23,9 @@ class Project(Struct, frozen=True):
     source files as context paths; libraries: what they link, by -l, package or target name; cxx: C++ is used; shared: the
     shared libraries that it makes, by the file name that programs ask for, with the folder as for programs; installed: pairs of
     a program's or library's name or a source's path (relative to the context) and its place below the prefix, a folder where it
-    ends in a slash; folders: folders that installing makes, below the prefix or absolute; macros: those that are
-    defined as one literal, `PREFIX` in it for the prefix; unknown: why that may not be all.
+    ends in a slash, `LIBRARIES` in it for the folder of libraries; folders: folders that installing makes, below the prefix or
+    absolute; macros: those that are defined as one literal, `PREFIX` and `SOURCE` in it for these; unknown: why that may not be
+    all; multiarch: the folder of libraries is named after the machine whatever the prefix.
     """
 
     programs: Mapping[str, str]
@@ -33,6 +38,7 @@ class Project(Struct, frozen=True):
     folders: tuple[str, ...]
     macros: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
+    multiarch: bool = False
 
 
 @dataclass
@@ -57,3 +63,8 @@ class Draft:
             self.programs, tuple(self.sources), tuple(dict.fromkeys(self.libraries)), cxx, self.static, self.shared, tuple(self.installed),
             tuple(self.folders), tuple(self.macros), tuple(dict.fromkeys(self.unknown)),
         )  # fmt: skip
+
+
+def below_prefix(target: str) -> str:
+    """A folder relative to the prefix; an absolute one stays so."""
+    return target.removeprefix(PREFIX).lstrip("/") if target.startswith(PREFIX) else target

@@ -48,6 +48,14 @@ def parameter_at(code: str, at: int, name: str, *, go: bool) -> Parameter | None
     return Parameter(function[1], names.index(name))
 
 
+def function_start(code: str, at: int) -> int:
+    """Where the body of the C or C++ function around an offset begins, as far as that is seen."""
+    start = code.rfind("\n}", 0, at) + 1
+    for found in _C.finditer(code, start, at):
+        start = found.end()
+    return start
+
+
 def _changes(body: str, name: str, *, go: bool) -> bool:
     """Whether a part of a function gives a parameter another value, or declares another variable of its name."""
     assigned = rf"\b{name}\b(?:\s*,\s*\w+)*\s*[-+:|&]?=(?!=)|(?<!&)&\s*{name}\b"
@@ -110,5 +118,7 @@ def calls_of(name: str, codes: Iterable[str], *, go: bool) -> list[Calling] | No
 
 def _declares(code: str, at: int, arguments: list[str]) -> bool:
     """Whether a name with brackets behind it is declared there and not called: a type stands in front of it."""
+    if re.search(r">[\s*&]*$", code[max(0, at - 80) : at]):  # a template's brackets, or a comparison
+        return all(re.match(r"const\b|[\w:<>]+[\s*&]+\w+\s*(?:=.*)?$", argument) for argument in arguments)
     before = re.search(r"(\w+)[\s*&]+$", code[max(0, at - 80) : at])
     return before is not None and before[1] not in ("return", "else", "case", "throw", "do") and code[at - 1] not in "(,=!"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-_CMAKE_VALUED = frozenset({"-S", "-B", "-G", "-D", "--install-prefix", "-A", "-T"})
+_CMAKE_VALUED = frozenset({"-S", "-B", "-G", "-D", "--install-prefix", "-A", "-T", "--preset", "--log-level", "-C"})
 _MESON_VALUED = frozenset(
     {"--prefix", "--buildtype", "--libdir", "--bindir", "--datadir", "--sysconfdir", "--localstatedir", "-D", "-C", "--wrap-mode"}
 )
@@ -26,6 +26,7 @@ class ProjectCommand(Struct, frozen=True):
         prefix: Where it installs to, None where that is not given.
         goals: What is built; "install" to install.
         given: Options and variables that are set, by name.
+        preset: The name of the preset that it is called with.
     """
 
     sets_up: bool
@@ -34,6 +35,7 @@ class ProjectCommand(Struct, frozen=True):
     prefix: str | None = None
     goals: tuple[str, ...] = ()
     given: Mapping[str, str] = {}
+    preset: str | None = None
 
 
 def read_cmake(words: Sequence[str | None]) -> ProjectCommand | None:
@@ -42,11 +44,15 @@ def read_cmake(words: Sequence[str | None]) -> ProjectCommand | None:
     if given[:1] in (["-E"], ["-P"], ["--version"]):
         return None
     option = next((w for w in given if w in ("--build", "--install")), None)
+    named = [given[i + 1] for i, w in enumerate(given[:-1]) if w == "--preset"]
+    named += [w.partition("=")[2] for w in given if w.startswith("--preset=")]
+    preset = named[0] if named else None
     if option is not None:
         at = given.index(option)
         prefix = next((given[i + 1] for i, w in enumerate(given[:-1]) if w == "--prefix"), None)
         goals = ["install"] if option == "--install" else [given[i + 1] for i, w in enumerate(given[:-1]) if w in ("--target", "-t")]
-        return ProjectCommand(False, given[at + 1] if at + 1 < len(given) else None, None, prefix, tuple(goals))
+        folder = given[at + 1] if at + 1 < len(given) and not given[at + 1].startswith("--preset") else None
+        return ProjectCommand(False, folder, None, prefix, tuple(goals), preset=preset)
     source, build, prefix = None, None, None
     variables: dict[str, str] = {}
     for index, word in enumerate(given):
@@ -60,9 +66,11 @@ def read_cmake(words: Sequence[str | None]) -> ProjectCommand | None:
             variables[name.partition(":")[0]] = value
         elif word == "--install-prefix":
             prefix = following
+        elif word == "--preset":
+            continue
         elif not word.startswith("-") and (index == 0 or given[index - 1] not in _CMAKE_VALUED):
             source = word
-    return ProjectCommand(True, build, source, variables.get("CMAKE_INSTALL_PREFIX", prefix), (), variables)
+    return ProjectCommand(True, build, source, variables.get("CMAKE_INSTALL_PREFIX", prefix), (), variables, preset)
 
 
 def read_meson(words: Sequence[str]) -> ProjectCommand | None:

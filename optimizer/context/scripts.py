@@ -27,6 +27,15 @@ def shebang(text: str) -> tuple[str, ...] | None:
     return tuple(word.strip(" ") for word in words if word.strip(" ")) or None
 
 
+def placed_script(text: str, folder: str) -> str:
+    """The text of a shell script that lies in a folder, with the folder's path in place of what computes that."""
+    if "$0" not in text and "BASH_SOURCE" not in text and "${0" not in text:
+        return text
+    script = r"\"?\$(?:0|\{0\}|BASH_SOURCE|\{BASH_SOURCE(?:\[0\])?\})\"?"
+    own = rf"\$\(\s*dirname\s+(?:--\s+)?(?:{script}|\"?\$\((?:readlink -f|realpath)\s+{script}\)\"?)\s*\)|\$\{{0%/\*\}}"
+    return re.sub(rf"\$\(\s*cd\s+(?:--\s+)?\"?(?:{own})\"?\s*&&\s*pwd(?:\s+-P)?\s*\)|{own}", lambda match: folder, text)
+
+
 def unrolled(text: str) -> str:
     """The text of a shell script with what a loop does written out for each of its words, where these are plain.
 

@@ -14,10 +14,11 @@ from optimizer.knowledge.data import read_text
 _BUILD_TOOLS = frozenset(
     {
         "autoconf", "automake", "autopoint", "autotools-dev", "bison", "build-essential", "byacc", "cargo",
-        "ccache", "clang", "cmake", "cmake-data", "cpp", "debhelper", "devscripts", "dh-python", "dpkg-dev",
-        "equivs", "fakeroot", "flex", "g++", "gcc", "gfortran", "golang", "golang-go", "intltool", "libtool",
-        "libtool-bin", "linux-libc-dev", "lld", "llvm", "m4", "make", "meson", "mold", "nasm", "ninja-build",
-        "pkg-config", "pkgconf", "quilt", "re2c", "rustc", "scons", "swig", "yasm",
+        "ccache", "checkinstall", "chrpath", "clang", "clang-format", "clang-tidy", "cmake", "cmake-data", "cpp", "cppcheck",
+        "debhelper", "devscripts", "dh-python", "doxygen", "dpkg-dev", "equivs", "fakeroot", "flex", "g++", "gcc", "gfortran",
+        "golang", "golang-go", "gperf", "help2man", "intltool", "lcov", "libtool", "libtool-bin", "linux-libc-dev", "lld", "llvm",
+        "m4", "make", "meson", "mold", "nasm", "ninja-build", "patchelf", "pkg-config", "pkgconf", "protobuf-compiler",
+        "protobuf-compiler-grpc", "quilt", "ragel", "re2c", "rustc", "scons", "swig", "texinfo", "valgrind", "yasm",
     }
 )  # fmt: skip
 _BUILD_PATTERNS = {

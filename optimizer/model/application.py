@@ -18,7 +18,7 @@ from optimizer.context.places import Place, Unknown
 from optimizer.context.python_source import python_evidence
 from optimizer.context.requirements import RequirementFiles, requirement_files
 from optimizer.knowledge.go_modules import go_needs
-from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program, native_settings
+from optimizer.model.compiled_program import CompiledProgram, commands_of, compiled_program, loads_own, native_settings
 from optimizer.model.effects import (
     FOLDER_VARIABLES,
     ROOT_MODULES,
@@ -249,6 +249,8 @@ class Gatherer:
             self.context, program.sources, commands_of(self.model, program.stage), native_settings(self.model, program.stage)
         )
         self.take(program.sources, (), found.programs, found.ports, found.unknown)
+        foreign = [place for place in found.loaded if not loads_own(self.model, self.stage, place)]
+        self.unknown |= {Unknown("module", str(place), "is loaded when it runs") for place in foreign}
         self.uses(found.written, found.read, [], program.sources)
         self.root += found.root
 

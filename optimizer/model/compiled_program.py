@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from optimizer.context.golang import GoModule
-from optimizer.context.native import NativeSettings
 from optimizer.context.native_commands import HEADERS, SOURCES
+from optimizer.context.native_values import NativeSettings
+from optimizer.context.places import Place
 from optimizer.ecosystems import Action, read_call
 from optimizer.model.cargo_builds import CargoBuilds, cargo_builds
 from optimizer.model.go_builds import GoBuild, go_builds
@@ -132,7 +133,8 @@ def _native(model: Model, origin: Stage, build: NativeBuild | None, path: str, p
     if build is None or made is None or model.context is None:
         return None
     name = posixpath.basename(path)
-    found = {source: context_path(model, origin, source, build.last) for source in made.sources}
+    libraries = [source for one in build.made.values() if one.shared for source in one.sources]
+    found = {source: context_path(model, origin, source, build.last) for source in dict.fromkeys((*made.sources, *libraries))}
     missing = next((source for source, inside in found.items() if inside is None), None)
     unknown = f"the source {missing} of {name} is not in the build context" if missing is not None else None
     if place in build.private or build.installed.get(place) in build.private:
@@ -142,6 +144,16 @@ def _native(model: Model, origin: Stage, build: NativeBuild | None, path: str, p
     headers = [f for f in model.context.files() if f.endswith(HEADERS)]
     sources = tuple(dict.fromkeys([*(inside for inside in found.values() if inside is not None), *headers]))
     return CompiledProgram("c", path, origin, sources, None, unknown if sources else f"no source of {name} is seen")
+
+
+def loads_own(model: Model, stage: Stage, place: Place) -> bool:
+    """Whether a library that a program in C or C++ loads when it runs is one that is compiled with it."""
+    workdir = model.behind(stage).workdir
+    if place.kind != "absolute" and (place.kind != "cwd" or workdir is None):
+        return False
+    origin, path = origin_of(model, stage, posixpath.normpath(posixpath.join(workdir or "/", place.path)))
+    build = builds_of(model, origin).native
+    return build is not None and bool(build.libraries_at(path, below=place.folder))
 
 
 def native_settings(model: Model, stage: Stage) -> NativeSettings:

@@ -13,11 +13,13 @@ from optimizer.context.python_projects import MANIFESTS, console_scripts
 from optimizer.model.launch import Target
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
+from optimizer.model.state import DEFAULT_PATH
 
 _JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".jsx")
 _OUTPUTS = frozenset({"build", "dist", "out", "lib", "output"})  # folders that builds write
 _PROJECTS = 20  # of a build context that are looked into
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_PATH = tuple(DEFAULT_PATH.split(":"))
+"""The folders that every image searches for programs."""
 
 
 class Found(Struct, frozen=True):
@@ -58,7 +60,9 @@ class Files(Struct, frozen=True):
         """The image paths at which a program may lie: its own path, or the folders of PATH."""
         if "/" in name:
             return (posixpath.normpath(posixpath.join(folder or "/", name)),)
-        return tuple(posixpath.join(place, name) for place in (self.environment.get("PATH") or _PATH).split(":"))
+        known = self.environment.get("PATH")
+        places = known.split(":") if known else search_path(self.model, self.stage)
+        return tuple(posixpath.join(place, name) for place in places)
 
     def node(self, target: Target, folder: str | None) -> Found:
         """The files that Node starts: with or without extension, a folder by its package.json."""
@@ -145,3 +149,19 @@ def compiled_language(model: Model, stage: Stage) -> list[str]:
                 return ["dotnet"]
         current = model.stages[current.base] if current.base is not None else None
     return []
+
+
+def search_path(model: Model, stage: Stage) -> tuple[str, ...]:
+    """The folders of PATH that are known: those that ENV puts before others, those of the image, and those of every image."""
+    chain = [stage]
+    while chain[-1].base is not None:
+        chain.append(model.stages[chain[-1].base])
+    image = chain[-1].image
+    found = list((image.env.get("PATH") or "").split(":")) if image is not None else []
+    for position in (position for one in reversed(chain) for position in one.positions):
+        node = model.file.instruction(position)
+        for pair in node.pairs if node.keyword == "ENV" else ():
+            if pair.name == "PATH" and pair.value is not None:
+                pieces = [model.before(position).expand(piece) for piece in node.unquote(pair.value).split(":")]
+                found = [piece for piece in pieces if piece] + found
+    return tuple(dict.fromkeys((*(place for place in found if place), *SYSTEM_PATH)))

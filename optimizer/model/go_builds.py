@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from optimizer.context.golang import GoModule, go_module, go_sources
 from optimizer.context.make_command import make_command
-from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
+from optimizer.context.make_recipes import make_commands
+from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile
 from optimizer.context.scripts import unrolled
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.base import Arguments, read_arguments

@@ -9,23 +9,20 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from optimizer.context.automake import automake_project
-from optimizer.context.cmake import cmake_project
 from optimizer.context.make_command import make_command
-from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile, make_commands
-from optimizer.context.meson import meson_project
+from optimizer.context.make_recipes import make_commands
+from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile
 from optimizer.context.native_commands import SOURCES, Compiled, defined_macros, is_compiler, read_compiler, read_install
-from optimizer.context.native_project import PREFIX, Project
-from optimizer.context.project_commands import read_cmake, read_meson
 from optimizer.context.scripts import unrolled
 from optimizer.ecosystems import SYSTEM, asks_version, read_call, unwrapped
 from optimizer.model.called_script import called_script
 from optimizer.model.launch import SHELLS
 from optimizer.model.model import Model, Stage
 from optimizer.model.native_made import Made, NativeBuild
-from optimizer.model.paths import build_folder, context_path, is_folder
+from optimizer.model.native_projects import ProjectReader
+from optimizer.model.paths import context_path, is_folder
 from optimizer.model.state import State
 from optimizer.syntax.shell import Script, Word, parse_script
 
@@ -37,13 +34,15 @@ _HARMLESS = frozenset({
     "ctest", "valgrind", "clang-format", "cppcheck", "sh", "whoami", "hostname", "printenv", "df", "locale-gen", "localedef",
 })  # fmt: skip
 _FETCHES = frozenset({"curl", "wget", "tar", "unzip", "git", "svn", "hg"})
-_BUILD_FILES = ("CMakeLists.txt", "meson.build", "Makefile.am")
+_NO_RECOMMENDS = frozenset({"--no-install-recommends"})
 _DEPTH = 6
 
 
 def native_build(model: Model, stage: Stage) -> NativeBuild | None:
     """What a stage builds in C or C++; None when no command of that kind is seen."""
     reader = _Reader(model, stage)
+    if stage.image is not None and stage.image.has_toolchain:
+        reader.packages.add("dpkg-dev")
     for position in stage.positions:
         node = model.file.instruction(position)
         if node.keyword == "RUN":
@@ -58,22 +57,7 @@ def native_build(model: Model, stage: Stage) -> NativeBuild | None:
 
 
 @dataclass
-class _Reader:
-    model: Model
-    stage: Stage
-    at: list[int] = field(default_factory=list)
-    made: dict[str, Made] = field(default_factory=dict)
-    installed: dict[str, str] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-    private: list[str] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    macros: dict[str, str | None] = field(default_factory=dict)
-    unknown: list[tuple[int, str]] = field(default_factory=list)
-    projects: dict[str, tuple[Project, str, str]] = field(default_factory=dict)
-    position: int = 0
-    state: State = field(default_factory=State)
-    variables: dict[str, str | None] = field(default_factory=dict)
-
+class _Reader(ProjectReader):
     def run(self, position: int) -> None:
         node = self.model.file.instruction(position)
         self.position, self.state = position, self.model.before(position)
@@ -85,9 +69,6 @@ class _Reader:
         text = unrolled(script.text)
         script = parse_script(text) if text != script.text else script
         self.script(script, self.state.workdir, 0)
-
-    def note(self, why: str) -> None:
-        self.unknown.append((self.position, why))
 
     def script(self, script: Script, cwd: str | None, depth: int) -> None:
         """The commands of a shell text, in the folder it starts in."""
@@ -110,6 +91,9 @@ class _Reader:
                 continue
             call = read_call(command)
             if call is not None and call.ecosystem in SYSTEM:
+                self.packages.update(call.packages)
+                if self.packages & {"build-essential", "debhelper"} or ("meson" in call.packages and not call.options & _NO_RECOMMENDS):
+                    self.packages.add("dpkg-dev")
                 continue
             variables = {name: self.value(value) if value else "" for name, value in command.assignments}
             self.command(values, [w.text for w in words], cwd, variables, depth)
@@ -126,6 +110,7 @@ class _Reader:
         self, words: Sequence[str | None], texts: Sequence[str], cwd: str | None, variables: Mapping[str, str | None], depth: int
     ) -> None:
         name = posixpath.basename(words[0]) if words[0] else None
+        self.destdir = variables["DESTDIR"] if "DESTDIR" in variables else self.variables.get("DESTDIR", "")
         if name == "export":
             self.variables.update(dict(w.split("=", 1) for w in words[1:] if w is not None and "=" in w))
         elif is_compiler(name):
@@ -172,16 +157,6 @@ class _Reader:
         else:
             self.script(called.script, cwd, depth + 1)
 
-    def path(self, word: str | None, cwd: str | None) -> str | None:
-        if word is None or UNKNOWN in word:
-            return None
-        if word.startswith("/"):
-            return posixpath.normpath(word)
-        return posixpath.normpath(posixpath.join(cwd, word)) if cwd is not None else None
-
-    def built(self) -> None:
-        self.at.append(self.position)
-
     def compile(self, words: Sequence[str | None], texts: Sequence[str], cwd: str | None) -> None:
         self.built()
         found = read_compiler(words, texts)
@@ -212,10 +187,6 @@ class _Reader:
             return
         inputs = tuple(path for one in objects if one is not None for path in self.globbed(one, cwd))
         self.made[target] = self.linked(target, Compiled(target, shared=True), inputs)
-
-    def define(self, name: str, text: str | None) -> None:
-        """A macro on a command line; one with two values is not known."""
-        self.macros[name] = text if self.macros.get(name, text) == text else None
 
     def linked(self, target: str, found: Compiled, inputs: tuple[str, ...]) -> Made:
         below = [self.made[i] for i in inputs if i in self.made]
@@ -270,100 +241,6 @@ class _Reader:
             elif line:
                 self.note(f"`{line[:40]}` is not understood")
 
-    def configure(self, words: Sequence[str | None], cwd: str | None) -> None:
-        self.built()
-        folder = self.path(posixpath.dirname(words[0] or "") or ".", cwd)
-        inside = self.inside(folder, "Makefile.am")
-        options = dict(w[2:].split("=", 1) for w in words[1:] if w is not None and re.match(r"--\w+dir=/", w))
-        project = automake_project(self.model.context, inside, options) if inside is not None and self.model.context is not None else None
-        if project is None or cwd is None:
-            self.note("what ./configure sets up is not in the build context")
-            return
-        prefix = next((w.partition("=")[2] for w in words[1:] if w is not None and w.startswith("--prefix=")), "/usr/local")
-        self.projects[cwd] = (project, prefix, folder or cwd)
-
-    def cmake(self, words: Sequence[str | None], cwd: str | None) -> None:
-        call = read_cmake(words)
-        if call is None:
-            return
-        self.built()
-        folder = self.path(call.build, cwd) if call.build is not None else cwd
-        if call.sets_up:
-            place = self.path(call.source, cwd) if call.source is not None else cwd
-            inside = self.inside(place, "CMakeLists.txt")
-            context = self.model.context
-            project = cmake_project(context, inside, call.given) if inside is not None and context is not None else None
-            if project is None or folder is None or place is None:
-                self.note("the CMakeLists.txt is not in the build context")
-            else:
-                self.projects[folder] = (project, call.prefix or "/usr/local", place)
-        elif folder is None or folder not in self.projects:
-            self.note("what cmake builds is not clear")
-        else:
-            project, prefix, source = self.projects[folder]
-            self.projects[folder] = (project, call.prefix or prefix, source)
-            self.generated(folder, call.goals, {})
-
-    def meson(self, words: Sequence[str | None], cwd: str | None) -> None:
-        self.built()
-        given = [w for w in words if w is not None]
-        if len(given) != len(words):
-            self.note("the arguments of meson are computed")
-            return
-        call = read_meson(given)
-        if call is None:
-            return
-        folder = self.path(call.build, cwd)
-        if not call.sets_up:
-            if folder is None or folder not in self.projects or "destdir" in call.given:
-                self.note("what meson builds is not clear")
-            else:
-                self.generated(folder, call.goals, {})
-            return
-        place = self.path(call.source, cwd)
-        inside = self.inside(place, "meson.build")
-        project = meson_project(self.model.context, inside, call.given) if inside is not None and self.model.context is not None else None
-        if project is None or folder is None or place is None:
-            self.note("the meson.build is not in the build context")
-        else:
-            self.projects[folder] = (project, call.prefix or "/usr/local", place)
-
-    def generated(self, folder: str, goals: Sequence[str], given: Mapping[str, str]) -> None:
-        """make or cmake in a folder that cmake or configure set up."""
-        project, prefix, source = self.projects[folder]
-        inside = self.inside(source, *_BUILD_FILES) or "."
-        for reason in project.unknown:
-            self.note(reason)
-        sources = tuple(posixpath.join(source, posixpath.relpath(s, inside)) for s in project.sources)
-
-        def project_path(name: str, place: str) -> str:
-            base = source if place.startswith("@source/") else folder
-            return posixpath.normpath(posixpath.join(base, place.removeprefix("@source/"), name))
-
-        for name, place in project.programs.items():
-            path = project_path(name, place)
-            self.made[path] = Made(path, tuple(project.libraries), sources, project.cxx, project.static)
-        for macro, text in project.macros:
-            self.define(macro, text.replace(PREFIX, prefix))
-        for name, place in project.shared.items():
-            path = project_path(name, place)
-            self.made[path] = Made(path, (), sources, project.cxx, shared=True)
-        if not any(goal.startswith("install") for goal in goals):
-            return
-        root = given.get("DESTDIR", "")
-        self.folders += [posixpath.normpath(root + posixpath.join(prefix, made)) for made in project.folders]
-        for what, target in project.installed:
-            place = posixpath.normpath(root + posixpath.join(prefix, target))
-            target_place = project.programs.get(what) or project.shared.get(what)
-            if what in project.shared and prefix == "/usr" and target.startswith("lib/"):
-                self.note(f"where {what} is installed depends on the machine")  # GNUInstallDirs: lib/<multiarch> on Debian
-            elif target_place is not None:
-                self.installed[posixpath.join(place, what)] = project_path(what, target_place)
-            else:
-                origin = posixpath.join(source, posixpath.relpath(what, inside))
-                folder_like = self.model.context is not None and self.model.context.is_dir(what)
-                self.installed[place if folder_like else posixpath.join(place, posixpath.basename(what))] = origin
-
     def place(self, words: Sequence[str | None], cwd: str | None) -> None:
         found = read_install(words)
         if found is None:
@@ -386,7 +263,8 @@ class _Reader:
                 if self.place_all(source, target if whole else path):
                     continue
                 self.installed[target if whole else path] = source
-                if one.mode is not None and re.fullmatch(r"\d*[0-3]" if source not in self.made else r"\d*[0-46]", one.mode):
+                runs = source in self.made and not self.made[source].shared
+                if one.mode is not None and re.fullmatch(r"\d*[0-46]" if runs else r"\d*[0-3]", one.mode):
                     self.private.append(target if whole else path)
                 if posixpath.basename(words[0] or "") == "mv" and source in self.made:
                     self.made[path] = self.made.pop(source)
@@ -407,9 +285,6 @@ class _Reader:
         if target == "/":  # from where it was staged to where it belongs
             self.installed = {path: origin for path, origin in self.installed.items() if path not in below}
         return True
-
-    def inside(self, folder: str | None, *names: str) -> str | None:
-        return build_folder(self.model, self.stage, folder, names, self.position) if folder is not None else None
 
     def is_dir(self, path: str) -> bool:
         made = any(f == path or f.startswith(f"{path}/") for f in self.folders)

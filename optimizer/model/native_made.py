@@ -62,3 +62,9 @@ class NativeBuild(Struct, frozen=True):
     def programs(self) -> tuple[str, ...]:
         """The paths at which compiled programs lie."""
         return tuple(p for p in (*self.made, *self.installed, *self.links) if (found := self.program(p)) is not None and not found.shared)
+
+    def libraries_at(self, path: str, *, below: bool) -> tuple[str, ...]:
+        """The shared libraries that lie at a path, or below it."""
+        known = (*self.made, *self.installed, *self.links)
+        wanted = (p for p in known if p == path or (below and p.startswith(f"{path}/") and p.endswith(".so")))
+        return tuple(p for p in dict.fromkeys(wanted) if (found := self.program(p)) is not None and found.shared)

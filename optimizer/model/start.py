@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from optimizer.context.javascript import PackageJson, package_json
-from optimizer.context.scripts import script_text, shebang
+from optimizer.context.scripts import placed_script, script_text, shebang
 from optimizer.model.entries import Files, Found, compiled_language
 from optimizer.model.expansion import ALL_ARGUMENTS, expanded, redirected, value_of
 from optimizer.model.launch import (
@@ -249,6 +249,8 @@ class _Reader:
         if inside is None or text is None:
             return False
         self.scripts.append(inside)
+        place = posixpath.normpath(posixpath.join(folder or "", path))
+        text = placed_script(text, posixpath.dirname(place)) if place.startswith("/") else text
         self.script(parse_script(text.replace("\r\n", "\n")), inside, folder, arguments)
         return True
 

@@ -9,7 +9,8 @@ import pytest
 from optimizer.context.automake import automake_project
 from optimizer.context.cmake import cmake_project
 from optimizer.context.folder import BuildContext
-from optimizer.context.makefile import UNKNOWN, find_makefile, make_commands
+from optimizer.context.make_recipes import make_commands
+from optimizer.context.makefile import UNKNOWN, find_makefile
 from optimizer.context.native import native_sources, writes_nothing
 from optimizer.context.native_commands import Placed, is_compiler, pkg_config, read_compiler, read_install
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.context.scripts import script_text, shebang, unrolled
+from optimizer.context.scripts import placed_script, script_text, shebang, unrolled
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,18 @@ def test_script_text(make_context):
 )
 def test_unrolled(text, found):
     assert unrolled(text) == (text if found is None else found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('here=$(dirname "$0")\n', "here=/opt/x\n"),
+        ('here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"', 'here="/opt/x"'),
+        ("cd ${0%/*}/.. && ./run", "cd /opt/x/.. && ./run"),
+        ('exec "$(dirname "$(readlink -f "$0")")/count"', 'exec "/opt/x/count"'),
+        ('here=$(dirname "$1")', 'here=$(dirname "$1")'),
+        ('echo "$0"', 'echo "$0"'),
+    ],
+)
+def test_placed_script(text, found):
+    assert placed_script(text, "/opt/x") == found

@@ -66,7 +66,8 @@ def copied_elsewhere(model: Model, stage: Stage, source: str, last: int) -> tupl
         for match in (m for s in copy.sources for m in (model.context.match(s) if model.context is not None else ())):
             folder = match == "." or (model.context is not None and model.context.is_dir(match))
             placed = copy.destination if folder else copy.image_of(model, match)
-            if placed is not None and (folder or not _NOT_DATA.search(match)):
+            files = model.context.under(match) if folder and model.context is not None else (match,)
+            if placed is not None and not all(_NOT_DATA.search(file) for file in files):
                 found.append(placed)
     return tuple(dict.fromkeys(found))
 

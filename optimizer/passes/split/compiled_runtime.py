@@ -13,7 +13,7 @@ from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.native_libraries import in_every_image, newest_gcc
 from optimizer.knowledge.twins import distroless, runtime_twins
 from optimizer.model import Model, Stage
-from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of, compiled_program
+from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of, compiled_program, loads_own
 from optimizer.model.launch import SHELLS
 from optimizer.model.paths import origin_of
 from optimizer.model.start import start_of
@@ -173,8 +173,9 @@ def _native(model: Model, stage: Stage, programs: list[CompiledProgram], start: 
         model.context, dict.fromkeys(source for program in programs for source in program.sources), commands_of(model, builder)
     )
     unknown = next((u for u in sources.unknown if u.about in ("program", "module", "context")), None)
-    if unknown is not None:
-        raise Refused(f"what it needs when it runs is not known: {unknown}", stage.position)
+    foreign = next((place for place in sources.loaded if not loads_own(model, stage, place)), None)
+    if unknown is not None or foreign is not None:
+        raise Refused(f"what it needs when it runs is not known: {unknown or f'{foreign} is loaded'}", stage.position)
     nodes = (model.file.instruction(position) for position in builder.positions)
     installed = [plain_name(p) for node in nodes if node.keyword == "RUN" for call in installs_of(node) for p in call.packages]
     linked = linked_libraries(build, made, origin, installed, build.last)

@@ -117,7 +117,8 @@ class _Splitter:
         paths = dict.fromkeys((*self.start.made, *self.placed_programs()))
         self.programs = {p: made for p in paths if (made := self.build.program(p)) is not None}
         files = [f for f in self.context.files() if f.endswith(HEADERS)]
-        for made in self.programs.values():
+        shared = [made for made in self.build.made.values() if made.shared]
+        for made in (*self.programs.values(), *shared):
             for source in made.sources:
                 inside = context_path(self.model, self.stage, source, self.position)
                 if inside is None:
@@ -148,6 +149,7 @@ class _Splitter:
         unknown = [u for u in self.sources.unknown if u.about in ("program", "module", "context")]
         if unknown:
             raise Refused(f"what it needs when it runs is not known: {unknown[0]}", self.position)
+        loaded = self.loaded()
         reference, runtime = self.base()
         self.check_compiler(runtime)
         install = self.system_packages(runtime)
@@ -156,8 +158,8 @@ class _Splitter:
         middle: list[Instruction] = [apt_install(model, stage, install, ("--no-install-recommends",))] if install else []
         user, accounts = self.user(runtime)
         middle += accounts
-        paths = outermost((*self.own_libraries(), *self.installed_files(), *kept, *self.programs))
-        middle += [copy_line(model, stage, name, path, path) for path in paths]
+        paths = outermost((*self.own_libraries(), *self.installed_files(), *kept, *self.programs, *loaded))
+        middle += [copy_line(model, stage, name, path, path.partition("*")[0]) for path in paths]
         if any((_SHARED.search(path) and is_below(path, "/usr")) or is_below(path, "/lib") for path in paths):
             middle.append(line(model, stage, "RUN", "ldconfig"))
         last = max(p for p in stage.positions if model.file.instruction(p).keyword == "RUN")
@@ -246,6 +248,21 @@ class _Splitter:
         placed = {posixpath.basename(p) for p in self.build.installed}
         paths = [p for name in names for p in own_library(self.build, name) if ".so" in p]
         return tuple(p for p in paths if p in self.build.installed or posixpath.basename(p) not in placed)
+
+    def loaded(self) -> tuple[str, ...]:
+        """The libraries that the program loads when it runs.
+
+        Raises:
+            Refused: One of them is not of this build.
+        """
+        found: list[str] = []
+        for place in self.sources.loaded:
+            path = posixpath.normpath(posixpath.join(self.workdir or "/", place.path))
+            libraries = self.build.libraries_at(path, below=place.folder)
+            if not libraries or (place.kind == "cwd" and self.workdir is None):
+                raise Refused(f"it loads {place} when it runs, which the build is not seen to make", self.position)
+            found += libraries
+        return tuple(found)
 
     # Files.
 

@@ -9,15 +9,13 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from optimizer.model import Model, Stage
+from optimizer.model.entries import SYSTEM_PATH, search_path
 from optimizer.model.launch import SHELLS
 from optimizer.model.paths import context_path, image_path
 from optimizer.model.start import healthcheck_of, start_of
 from optimizer.model.started import Started
 from optimizer.passes.split.shared import Refused
 from optimizer.syntax import Instruction
-
-_COMMON_PATH = frozenset({"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"})
-"""The folders that every image searches for programs."""
 
 
 class Starting(Struct, frozen=True):
@@ -74,7 +72,7 @@ def starting(model: Model, stage: Stage, outputs: Iterable[str]) -> Starting:
                 shell = True
         else:
             made[found] = None
-            if "/" not in (command.words[0] or "") and posixpath.dirname(found) not in _COMMON_PATH:
+            if "/" not in (command.words[0] or "") and posixpath.dirname(found) not in SYSTEM_PATH:
                 relocated[found] = None
         files.update(dict.fromkeys(_named_files(model, stage, command)))
     scripts = tuple(p for script in start.scripts for p in image_path(model, stage, script)[:1])
@@ -92,19 +90,7 @@ def _made(model: Model, stage: Stage, command: Started, outputs: tuple[str, ...]
     if "/" in word:
         path = posixpath.normpath(posixpath.join(command.folder or "/", word))
         return path if path in outputs else None
-    return next((o for folder in _search_path(model, stage) for o in outputs if o == posixpath.join(folder, word)), None)
-
-
-def _search_path(model: Model, stage: Stage) -> tuple[str, ...]:
-    """The folders of PATH that are known."""
-    found = list((stage.image.env.get("PATH") or "").split(":")) if stage.image is not None else []
-    for position in stage.positions:
-        node = model.file.instruction(position)
-        for pair in node.pairs if node.keyword == "ENV" else ():
-            if pair.name == "PATH" and pair.value is not None:
-                pieces = [model.before(position).expand(piece) for piece in node.unquote(pair.value).split(":")]
-                found = [piece for piece in pieces if piece] + found
-    return tuple(dict.fromkeys((*found, *sorted(_COMMON_PATH))))
+    return next((o for folder in search_path(model, stage) for o in outputs if o == posixpath.join(folder, word)), None)
 
 
 def _named_files(model: Model, stage: Stage, command: Started) -> list[str]:
