@@ -19,6 +19,7 @@ from optimizer.model.model import Model, Stage
 from optimizer.model.native_build import native_build
 from optimizer.model.native_made import NativeBuild
 from optimizer.model.paths import context_path, image_path, origin_of
+from optimizer.model.run_commands import run_commands
 
 _HINTS = (
     "go build", "go install", '"go"', "make", "gcc", "g++", "c++", "cc ", "clang", "ninja", "meson", "configure", "cargo", ".sh", "./",
@@ -201,7 +202,5 @@ def jvm_program(model: Model, stage: Stage, paths: Iterable[str], main: str | No
 
 def _compiles_java(model: Model, stage: Stage) -> bool:
     """Whether a RUN of a stage compiles for Java's virtual machine."""
-    nodes = (model.file.instruction(position) for position in stage.positions)
-    scripts = (node.script for node in nodes if node.keyword == "RUN" and node.script is not None and node.script.understood)
-    calls = (read_call(command) for script in scripts for command in script.commands)
+    calls = (read_call(command) for position in stage.positions for command in run_commands(model, stage, position))
     return any(call is not None and call.ecosystem in ("javac", "maven", "gradle") and call.action is Action.BUILD for call in calls)

@@ -16,6 +16,7 @@ from optimizer.knowledge.twins import java_runtimes, runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.compiled_program import commands_of
 from optimizer.model.paths import context_path, image_path
+from optimizer.model.run_commands import run_commands
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import (
@@ -69,7 +70,7 @@ def split_java(model: Model, stage: Stage) -> Change | None:
     image = stage.image
     if image is None or image.variant in ("jre", "headless", "headful") or stage.base is not None:
         return None
-    builds = [p for p in stage.positions if _builds(model.file.instruction(p))]
+    builds = [p for p in stage.positions if _builds(model, stage, p)]
     command = model.last(stage, "ENTRYPOINT") or model.last(stage, "CMD")
     if not builds or command is None:
         return None
@@ -90,11 +91,10 @@ def jdk_code(source: SourceEvidence) -> str | None:
     return found[0] if found is not None else None
 
 
-def _builds(node: Instruction) -> bool:
+def _builds(model: Model, stage: Stage, position: int) -> bool:
     """Whether an instruction compiles."""
-    script = node.script if node.keyword == "RUN" else None
-    calls = [read_call(c) for c in script.commands] if script is not None and script.understood else []
-    return any(c is not None and c.ecosystem in _BUILDERS and c.action is Action.BUILD for c in calls)
+    calls = (read_call(command) for command in run_commands(model, stage, position))
+    return any(call is not None and call.ecosystem in _BUILDERS and call.action is Action.BUILD for call in calls)
 
 
 def _installs_only(node: Instruction) -> bool:
@@ -264,8 +264,7 @@ class _Splitter:
         return any(c.name in ("unzip", "tar", "jar") for p in self.builds for c in self.commands(p))
 
     def commands(self, position: int) -> tuple[Command, ...]:
-        node = self.model.file.instruction(position)
-        return node.script.commands if node.keyword == "RUN" and node.script is not None else ()
+        return run_commands(self.model, self.stage, position)
 
     def data(self, found: list[str]) -> list[str]:
         """The files of the project that the program reads: those that it names, or all when names are computed."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from optimizer.ecosystems import asks_version, read_call
 from optimizer.model import Model, Stage
 from optimizer.model.paths import context_path, image_path
+from optimizer.model.run_commands import run_commands
 from optimizer.passes.split.compiled import data_files, in_system, is_below
 from optimizer.passes.split.steps import TELLING
 
@@ -56,8 +57,7 @@ def made_folders(model: Model, stage: Stage, last: int, compilers: frozenset[str
     found: dict[str, None] = {}
     workdir = model.behind(stage).workdir
     for position in (p for p in stage.positions if p <= last):
-        node = model.file.instruction(position)
-        for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
+        for command in run_commands(model, stage, position):
             paths = [model.before(position).path(w) for w in command.argv[1:] if w and not w.startswith("-")]
             if command.name == "mkdir":
                 own = [p for p in paths if p is not None and p not in ("/", workdir) and not in_system(p) and not is_below(p, "/root")]
@@ -70,8 +70,7 @@ def made_folders(model: Model, stage: Stage, last: int, compilers: frozenset[str
 def strange_command(model: Model, stage: Stage, last: int, known: frozenset[str]) -> str | None:
     """A command up to an instruction whose effect on files is not followed, None when there is none."""
     for position in (p for p in stage.positions if p <= last):
-        node = model.file.instruction(position)
-        for command in node.script.commands if node.keyword == "RUN" and node.script is not None else ():
+        for command in run_commands(model, stage, position):
             if command.words and command.name not in known | TELLING and read_call(command) is None and not asks_version(command.argv):
                 return command.name or command.words[0].text
     return None
