@@ -55,7 +55,21 @@ _STORES = re.compile(
     r"(?<![\w-])(h2|hsqldb|derby|sqlite-jdbc|duckdb_jdbc|lucene-core|rocksdbjni|mapdb|ehcache|chronicle-\w+|leveldb\w*|xodus-\w+|nitrite\w*|neo4j-embedded"
     r"|activemq-broker|artemis-server|je|lmdbjava|jgit|spring-boot-starter-(?:activemq|artemis))(?![\w-])"
 )
-_DEPTH = 5  # of variables that stand for variables
+_GETENV = "System\\s*\\.\\s*getenv\\s*\\(\\s*\x01(\\d+)\x02\\s*\\)"
+_SETTINGS_READ = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        "System\\s*\\.\\s*getenv\\s*\\(\\s*\\)\\s*\\.\\s*getOrDefault\\s*\\(\\s*\x01(\\d+)\x02\\s*,(.*)\\)",
+        f"Optional\\s*\\.\\s*ofNullable\\s*\\(\\s*{_GETENV}\\s*\\)\\s*\\.\\s*orElse\\s*\\((.*)\\)",
+        f"Objects\\s*\\.\\s*requireNonNullElse\\s*\\(\\s*{_GETENV}\\s*,(.*)\\)",
+        f"{_GETENV}\\s*\\?:(.*)",
+        f"{_GETENV}\\s*!=\\s*null\\s*\\?\\s*System\\s*\\.\\s*getenv\\s*\\([^()]*\\)\\s*:(.*)",
+        f"{_GETENV}()",
+    )
+)
+"""Expressions that read an environment variable: the number of its name, and what they fall back to."""
+_PROPERTY = re.compile("System\\s*\\.\\s*getProperty\\s*\\(\\s*\x01(\\d+)\x02\\s*,(.*)\\)", re.DOTALL)
+_DEPTH = 8  # of expressions in expressions, and variables that stand for variables
 
 
 class JvmEvidence(Struct, frozen=True):
@@ -72,8 +86,20 @@ class JvmEvidence(Struct, frozen=True):
     unknown: tuple[Unknown, ...] = ()
 
 
-def jvm_evidence(context: BuildContext, files: Iterable[str]) -> JvmEvidence:
-    """Read Java and Kotlin sources, and the settings and manifests of the build context. files: the sources, as context paths."""
+def jvm_evidence(
+    context: BuildContext,
+    files: Iterable[str],
+    environment: Mapping[str, str | None] | None = None,
+    properties: Mapping[str, str] | None = None,
+) -> JvmEvidence:
+    """Read Java and Kotlin sources, and the settings and manifests of the build context.
+
+    Args:
+        context: The build context.
+        files: The sources, as context paths.
+        environment: The variables that the program finds set, None for a value that is not known.
+        properties: The system properties that its command sets.
+    """
     paths = tuple(files)
     other = next((path for path in paths if not path.endswith(_READ_LANGUAGES)), None)
     if other is not None:
@@ -81,6 +107,7 @@ def jvm_evidence(context: BuildContext, files: Iterable[str]) -> JvmEvidence:
     texts = {path: context.read_text(path) for path in paths}
     sources = {path: _Source(path, text) for path, text in texts.items() if text is not None}
     reader = _Reader({posixpath.splitext(posixpath.basename(path))[0]: source for path, source in sources.items()})
+    reader.environment, reader.properties = environment or {}, properties or {}
     reader.unknown |= {Unknown("context", path, "cannot be read as text") for path, text in texts.items() if text is None}
     for source in sources.values():
         reader.add(source)
@@ -133,6 +160,8 @@ class _Source:
 class _Reader:
     def __init__(self, classes: Mapping[str, _Source]) -> None:
         self.classes = classes
+        self.environment: Mapping[str, str | None] = {}
+        self.properties: Mapping[str, str] = {}
         self.written: set[Place] = set()
         self.root: set[str] = set()
         self.unknown: set[Unknown] = set()
@@ -249,9 +278,22 @@ class _Reader:
             return join(self.value(source, resolved[1], depth + 1), self.value(source, resolved[2], depth + 1))
         if piece.isidentifier():
             return self.named(source, piece, depth)
+        if "System" in piece:
+            return self.setting(source, piece, depth)
         member = re.fullmatch(r"(\w+)\s*\.\s*(\w+)", piece)
         owner = self.classes.get(member[1]) if member else None
         return self.named(owner, member[2], depth) if owner is not None and member is not None else HOLE
+
+    def setting(self, source: _Source, piece: str, depth: int) -> str:
+        """The text of a setting: what the image sets, else what the source falls back to."""
+        read = next((found for pattern in _SETTINGS_READ if (found := pattern.fullmatch(piece)) is not None), None)
+        named = _PROPERTY.fullmatch(piece) if read is None else None
+        found = read or named
+        if found is None:
+            return HOLE
+        name = source.literals[int(found[1])]
+        given = self.environment.get(name, "") if read is not None else self.properties.get(name, "")
+        return HOLE if given is None else given or (self.value(source, found[2].strip(), depth + 1) if found[2] else HOLE)
 
     def named(self, source: _Source, name: str, depth: int) -> str:
         """The value of a variable or field of a file."""

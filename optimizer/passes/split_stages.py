@@ -66,8 +66,9 @@ def _of_packages(model: Model, stage: Stage) -> tuple[Splitter, ...]:
         found.append(split_rust)
     if "jdk" in text:
         from optimizer.passes.split.java import split_java
+        from optimizer.passes.split.java_package import jre_package
 
-        found.append(split_java)
+        found += [split_java, jre_package]
     return tuple(found)
 
 

@@ -96,3 +96,25 @@ def test_a_database_in_memory_needs_no_folder(make_context: MakeContext) -> None
         "src/main/resources/application.properties": "spring.datasource.url=jdbc:h2:mem:a\n",
     }
     assert jvm_evidence(make_context(files), ["A.java"]).unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "written"),
+    [
+        ('System.getenv().getOrDefault("DIR", "data")', "/srv/own"),
+        ('System.getenv().getOrDefault("OTHER", "data")', "data"),
+        ('System.getenv("OTHER") != null ? System.getenv("OTHER") : "data"', "data"),
+        ('Optional.ofNullable(System.getenv("OTHER")).orElse("data")', "data"),
+        ('System.getProperty("dir", "data")', "data"),
+        ('System.getProperty("own", "data")', "/srv/given"),
+        ('System.getenv("DIR")', "/srv/own"),
+        ('System.getenv("OTHER")', None),
+        ('System.getenv().getOrDefault("COMPUTED", "data")', None),
+        ('System.getenv().getOrDefault(given, "data")', None),
+    ],
+)
+def test_settings_that_name_a_folder(make_context: MakeContext, expression: str, written: str | None) -> None:
+    source = JAVA % (f"static final Path DIR = Paths.get({expression});", 'Files.writeString(DIR.resolve("a"), "b");')
+    found = jvm_evidence(make_context({"A.java": source}), ["A.java"], {"DIR": "/srv/own", "COMPUTED": None}, {"own": "/srv/given"})
+    assert [place.path for place in found.written] == ([f"{written}/a"] if written is not None else [])
+    assert bool(found.unknown) == (written is None)

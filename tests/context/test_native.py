@@ -11,8 +11,11 @@ from optimizer.context.cmake import cmake_project
 from optimizer.context.folder import BuildContext
 from optimizer.context.make_recipes import make_commands
 from optimizer.context.makefile import UNKNOWN, find_makefile
+from optimizer.context.meson import meson_project
 from optimizer.context.native import native_sources, writes_nothing
 from optimizer.context.native_commands import Placed, is_compiler, pkg_config, read_compiler, read_install
+from optimizer.context.native_project import PREFIX, SOURCE
+from optimizer.context.native_values import NativeSettings
 
 from .conftest import MakeContext
 
@@ -290,3 +293,77 @@ def test_macros_that_the_build_may_define(make_context: MakeContext) -> None:
 )
 def test_other_ways_to_write(make_context: MakeContext, text: str) -> None:
     assert not writes_nothing(native_sources(make_context({"a.cc": text}), ("a.cc",)))
+
+
+LOOKS_UP = (
+    "std::string env(const char *name, const std::string &other) {\n"
+    "  const char *found = std::getenv(name);\n  return found ? found : other;\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        (
+            'int main() {\n  auto h = getenv("OTHER");\n  std::string p = h ? h : "/data";\n  std::ofstream o(p + "/a");\n}',
+            ["/data/a"],
+        ),
+        ('int main() {\n  const char *h = getenv("DIR");\n  std::string p = h ? h : "/data";\n  std::ofstream o(p);\n}', ["/own"]),
+        (LOOKS_UP + 'int main() {\n  std::ofstream o(env("OTHER", "/data") + "/a");\n}', ["/data/a"]),
+        ('int main() {\n  char p[99];\n  snprintf(p, sizeof p, "%s/%s.log", "/data", "a");\n  fopen(p, "w");\n}', ["/data/a.log"]),
+        ('int main() {\n  char p[99];\n  sprintf(p, "/data/%d.log", n);\n  fopen(p, "w");\n}', ["/data"]),
+        ('void f(const std::string &d) {\n  std::ofstream o(d + "/a");\n}\nint main() {\n  f("/x");\n  f("/y");\n}', ["/x/a", "/y/a"]),
+        ('int main() {\n  const fs::path d = "/data";\n  std::ofstream o(d / "a");\n}', ["/data/a"]),
+        ('int main() {\n  std::string p = "/data";\n  p += x;\n  std::ofstream o(p);\n}', []),
+        ('int main() {\n  char p[99];\n  snprintf(p, sizeof p, "/data");\n  strcat(p, x);\n  fopen(p, "w");\n}', []),
+        ('int main() {\n  const char *h = getenv("COMPUTED");\n  std::string p = h ? h : "/data";\n  std::ofstream o(p);\n}', []),
+        ('int main() {\n  const char *h = getenv("OTHER");\n  std::string p = x ? h : "/data";\n  std::ofstream o(p);\n}', []),
+    ],
+)
+def test_expressions_that_come_to_a_path(make_context: MakeContext, source: str, written: list[str]) -> None:
+    settings = NativeSettings(environment={"DIR": "/own", "COMPUTED": None})
+    found = native_sources(make_context({"a.cpp": source}), ["a.cpp"], None, settings)
+    assert [place.path for place in found.written] == written
+    assert bool(written) != any(unknown.about == "write" for unknown in found.unknown)
+
+
+@pytest.mark.parametrize(
+    ("expression", "loaded", "known"),
+    [
+        ('"./a.so"', ["a.so"], True),
+        ("NULL", [], True),
+        ('"liba.so"', [], False),
+        ("name", [], False),
+        ('"p/" NAME', ["p"], True),
+    ],
+)
+def test_libraries_that_are_loaded(make_context: MakeContext, expression: str, loaded: list[str], known: bool) -> None:
+    found = native_sources(make_context({"a.c": f"int main() {{ dlopen({expression}, RTLD_NOW); }}"}), ["a.c"])
+    assert [place.path for place in found.loaded] == loaded
+    assert known != any(unknown.about == "module" for unknown in found.unknown)
+
+
+def test_macros_of_cmake(make_context: MakeContext) -> None:
+    top = (
+        "project(tool VERSION 1.2 LANGUAGES C)\ninclude(GNUInstallDirs)\nadd_executable(tool a.c)\nset(PLACE ${CMAKE_SOURCE_DIR}/x)\n"
+        'target_compile_definitions(tool PRIVATE DATA="${CMAKE_INSTALL_FULL_DATADIR}/tool" OWN="${CMAKE_CURRENT_SOURCE_DIR}/data" N=1)\n'
+        'add_definitions(-DLIBS="${CMAKE_INSTALL_FULL_LIBDIR}" -DBUILT="${CMAKE_BINARY_DIR}" "-DAT=\\"${PLACE}\\"")\n'
+        "configure_file(config.h.in config.h)\n"
+    )
+    template = '#define VERSION "@PROJECT_VERSION@"\n#define NOWHERE "@NOWHERE@"\n'
+    found = cmake_project(make_context({"CMakeLists.txt": top, "config.h.in": template, "a.c": ""}), ".")
+    assert found is not None
+    assert dict(found.macros) == {"DATA": f"{PREFIX}/share/tool", "OWN": f"{SOURCE}/data", "VERSION": "1.2"}
+
+
+def test_macros_of_meson(make_context: MakeContext) -> None:
+    text = (
+        "project('tool', 'c', version: '1.2')\nconf = configuration_data()\nconf.set_quoted('VERSION', meson.project_version())\n"
+        "conf.set_quoted('DATA', get_option('prefix') / get_option('datadir') / 'tool')\nconf.set('N', 1)\n"
+        "conf.set_quoted('LIBS', get_option('prefix') / get_option('libdir'))\n"
+        "add_project_arguments('-DETC=\"' + '/etc' + '/tool\"', '-DUI=\"@0@/ui\"'.format('/srv'), language: 'c')\n"
+        "executable('tool', 'a.c', c_args: ['-DNAME=\"' + name() + '\"'])\n"
+    )
+    found = meson_project(make_context({"meson.build": text, "a.c": ""}), ".", {})
+    assert found is not None
+    assert dict(found.macros) == {"VERSION": "1.2", "DATA": f"{PREFIX}/share/tool", "ETC": "/etc/tool", "UI": "/srv/ui"}

@@ -33,7 +33,8 @@ def evidence(model: Model, stage: Stage, start: Start, environment: Mapping[str,
             what = what or f"what {given.paths[0] if given.paths else 'java'} is compiled from is not known"
             unknown.add(Unknown("program", "", what))
             continue
-        found = jvm_evidence(model.context, program.sources)
+        properties = dict(word[2:].split("=", 1) for word in command.words if word is not None and word.startswith("-D") and "=" in word)
+        found = jvm_evidence(model.context, program.sources, environment, properties)
         files.update(dict.fromkeys(program.sources))
         programs += found.programs
         written.update(found.written)

@@ -20,10 +20,12 @@ JARS = "/usr/share/java"
 MANUALS = "/usr/share/man/man1"
 """The folder in which the package of the runtime links its manual pages; without it, as in slim images, installing fails
 (Debian bug 863199)."""
-_JDK = re.compile(r"(default-jdk|openjdk-\d+-jdk)(-headless)?$")
+JDK = re.compile(r"(default-jdk|openjdk-\d+-jdk)(-headless)?$")
+"""The names of its JDK packages."""
 _BUILDING = re.compile(r"(default-jdk|openjdk-\d+-jdk|maven|ant|ivy|gradle|junit|groovy|kotlin|scala)\d*(-[\w-]+)?$")
 _LIBRARY = re.compile(r"lib[\w.+-]+-java$")
-_DRAWS = re.compile(r"\b(java\.awt|javax\.(swing|imageio|sound|print)|javafx)\b")
+DRAWS = re.compile(r"\b(java\.awt|javax\.(swing|imageio|sound|print)|javafx)\b")
+"""What source uses that needs fonts and libraries of a display."""
 
 
 class DebianJava(Struct, frozen=True):
@@ -50,11 +52,11 @@ def debian_java(model: Model, stage: Stage, image: BaseImage, source: SourceEvid
         node = model.file.instruction(position)
         calls = installs_of(node) if node.keyword == "RUN" else ()
         installed += [(position, plain_name(p)) for call in calls if call.action is Action.INSTALL for p in call.packages]
-    found = {name for _, name in installed if _JDK.match(name)}
+    found = {name for _, name in installed if JDK.match(name)}
     if len(found) != 1:
         return None
     position = next(position for position, name in installed if name in found)
-    drawn = _DRAWS.search(source.code)
+    drawn = DRAWS.search(source.code)
     if drawn is not None:
         raise Refused(f"the program uses {drawn[0]}, and which fonts and libraries that takes is not followed", position)
     package = re.sub(r"-jdk(-headless)?$", "-jre-headless", found.pop())

@@ -13,11 +13,11 @@ from optimizer.model.start import healthcheck_of, start_of
 from optimizer.model.started import Started
 from optimizer.passes.split.shared import Refused
 
-# Programs that come with a JDK or a build tool, and not with a JRE.
-_JDK_TOOLS = frozenset({
+JDK_TOOLS = frozenset({
     "javac", "jar", "jshell", "jcmd", "jmap", "jstack", "jps", "jstat", "jdb", "jlink", "jdeps", "jpackage", "javadoc", "mvn", "mvnw",
     "gradle", "gradlew",
 })  # fmt: skip
+"""Programs that come with a JDK or a build tool, and not with a JRE."""
 _VALUED = frozenset({
     "-jar", "-cp", "-classpath", "--class-path", "-p", "--module-path", "-m", "--module", "--add-modules", "--add-opens",
     "--add-exports",
@@ -103,7 +103,7 @@ class _Reader:
         name, words = command.name, command.words
         if name is None:
             raise Refused("the program that starts is known only when it runs", self.command)
-        if name in _JDK_TOOLS:
+        if name in JDK_TOOLS:
             raise Refused(f"`{name}` runs when the container starts; it takes a build that makes a jar to split that off", self.command)
         if name == "java":
             if "/" in (words[0] or ""):
