@@ -65,3 +65,9 @@ class Micromamba(Conda):
     programs = re.compile(r"micromamba$")
     program = "micromamba"
     caches = (Cache(("/opt/conda/pkgs", "~/micromamba/pkgs"), frozenset({Action.INSTALL}), "micromamba clean -afy", variables=_PLACES),)
+
+
+def target(call: Call) -> str | None:
+    """The name or path of the environment that a call names, None when it names none."""
+    found = read_arguments(unwrapped(call.command).words[1:], frozenset(_VERBS), _VALUED)
+    return next(iter(found.values("-n", "--name", "-p", "--prefix")), None)

@@ -9,8 +9,8 @@ _FLAGS = frozenset({"--no-capture-output", "--live-stream", "-v", "--verbose"})
 _NAMES = frozenset({"-n", "--name", "-p", "--prefix"})
 
 
-def behind_run(words: Sequence[str | None]) -> tuple[str | None, int] | None:
-    """The environment that a command enters to run another one, and where that begins; None for any other command.
+def entered(words: Sequence[str | None]) -> tuple[str | None, int] | None:
+    """The environment that ``conda run`` enters, and how many words say so; None for any other command.
 
     Args:
         words: The words of a command, None for one that only running tells.
@@ -18,7 +18,7 @@ def behind_run(words: Sequence[str | None]) -> tuple[str | None, int] | None:
     Returns:
         The name or path of the environment as written, None for the one that is active.
     """
-    if len(words) < 3 or (words[0] or "").rpartition("/")[2] not in PROGRAMS or words[1] != "run":
+    if len(words) < 2 or (words[0] or "").rpartition("/")[2] not in PROGRAMS or words[1] != "run":
         return None
     name: str | None = None
     index = 2
@@ -32,7 +32,20 @@ def behind_run(words: Sequence[str | None]) -> tuple[str | None, int] | None:
         elif word not in _FLAGS:
             return None
         index += 1
-    return (name, index) if index < len(words) else None
+    return name, index
+
+
+def behind_run(words: Sequence[str | None]) -> tuple[str | None, int] | None:
+    """What ``entered`` tells, where a program follows that runs in the environment."""
+    found = entered(words)
+    return found if found is not None and found[1] < len(words) else None
+
+
+def activates(words: Sequence[str | None]) -> str | None:
+    """The environment that ``conda activate`` or ``source activate`` enters; None for any other command."""
+    if len(words) != 3 or words[1] is None or words[1].rpartition("/")[2] != "activate":
+        return None
+    return words[2] if words[0] in (*PROGRAMS, ".", "source") else None
 
 
 def shell_inside(shell: Sequence[str]) -> tuple[str, ...]:

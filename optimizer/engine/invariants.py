@@ -9,7 +9,7 @@ from optimizer.passes.base import Fact
 from optimizer.syntax import Directive, Dockerfile, Instruction, Node, parse, parse_nodes
 
 _COMMANDS = ("CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL")
-_METADATA = ("LABEL", "EXPOSE", "VOLUME", "ONBUILD", "SHELL", "MAINTAINER")
+_METADATA = ("LABEL", "EXPOSE", "VOLUME", "ONBUILD", "MAINTAINER")
 
 
 def broken(before: Model, after: Model, alters: frozenset[Fact]) -> str | None:
@@ -72,14 +72,14 @@ def _commands(model: Model) -> object:
     return [_meaning(model, model.last(model.final, keyword)) for keyword in _COMMANDS]
 
 
-def _metadata(model: Model) -> object:
-    """What the final stage says of the image, with what it has from the stages that it starts from."""
+def _all(model: Model, keywords: tuple[str, ...]) -> object:
+    """What the final stage says of the image by some instructions, with what it has from the stages that it starts from."""
     stages, stage = [model.final], model.final
     while stage.base is not None:
         stage = model.stages[stage.base]
         stages.insert(0, stage)
     positions = [p for each in stages for p in each.positions]
-    return [_meaning(model, p) for p in positions if model.file.instruction(p).keyword in _METADATA]
+    return [_meaning(model, p) for p in positions if model.file.instruction(p).keyword in keywords]
 
 
 def _meaning(model: Model, position: int | None) -> object:
@@ -103,7 +103,8 @@ _VALUES: dict[Fact, Callable[[Model], object]] = {
     Fact.ENV: lambda model: model.behind(model.final).env,
     Fact.WORKDIR: lambda model: model.behind(model.final).workdir,
     Fact.USER: lambda model: model.behind(model.final).user,
-    Fact.METADATA: _metadata,
+    Fact.METADATA: lambda model: _all(model, _METADATA),
+    Fact.SHELL: lambda model: _all(model, ("SHELL",)),
     Fact.COPIES: _copies,
 }
 """What each fact but the commands of RUN is, comparable."""

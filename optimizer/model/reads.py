@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,9 +11,10 @@ from msgspec import Struct
 
 from optimizer.ecosystems import SYSTEM, Action, Call, asks_version, read_call, unwrapped
 from optimizer.ecosystems.conda_run import PROGRAMS as CONDA
-from optimizer.ecosystems.conda_run import shell_inside
+from optimizer.ecosystems.conda_run import activates, shell_inside
 from optimizer.ecosystems.pip import activated
-from optimizer.model.copies import CopyFacts, overlap
+from optimizer.model.copied_files import CannotTell, CopiedFiles, InstallsProject
+from optimizer.model.copies import CopyFacts
 from optimizer.model.local_folders import is_local, local_files
 from optimizer.model.model import Model, mounts
 from optimizer.model.state import State
@@ -42,14 +42,6 @@ _WITH_READERS = frozenset({
 })  # fmt: skip
 
 
-class CannotTell(Exception):
-    """What a RUN reads is not known. The message says why."""
-
-
-class InstallsProject(CannotTell):
-    """An install takes the project, or a folder of it, and so reads any of its files."""
-
-
 # Commands whose words are no paths that they read.
 _NO_PATHS = frozenset({
     "echo", "printf", "true", ":", "useradd", "groupadd", "adduser", "addgroup", "usermod", "groupmod", "set", "locale-gen", "ldconfig",
@@ -72,29 +64,6 @@ _STEERING = frozenset({
     "PIP_PREFIX", "NODE_PATH", "NODE_OPTIONS", "NPM_CONFIG_USERCONFIG", "NPM_CONFIG_GLOBALCONFIG", "NPM_CONFIG_PREFIX", "BASH_ENV",
     "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "GOFLAGS", "GOWORK", "GIT_CONFIG", "GNUPGHOME", "CURL_HOME", "WGETRC", "APT_CONFIG",
 })  # fmt: skip
-# Modules that pip and the build backends it starts import by these names.
-_PYTHON_NAMES = sys.stdlib_module_names | {
-    "sitecustomize",
-    "usercustomize",
-    "pip",
-    "setuptools",
-    "wheel",
-    "pkg_resources",
-    "distutils",
-    "_distutils_hack",
-}
-_SYSTEM_FOLDERS = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/root", "/dev", "/proc", "/sys", "/run", "/boot")
-_CERTIFICATES = "/usr/local/share/ca-certificates/"
-_PROJECT_FOLDERS = (
-    "/usr/src",
-    "/usr/local/src",
-    "/usr/app",
-    "/var/www",
-    "/var/app",
-    "/var/task",
-    "/usr/local/app",
-    "/usr/share/nginx/html",
-)
 
 
 def reads(model: Model, position: int, copies: Sequence[CopyFacts], end: int | None = None) -> Reads:
@@ -121,11 +90,10 @@ def reads(model: Model, position: int, copies: Sequence[CopyFacts], end: int | N
     return _Reader(model, state, tuple(copies), script, len(script.text) if end is None else end).read()
 
 
-class _Reader:
+class _Reader(CopiedFiles):
     def __init__(self, model: Model, state: State, copies: tuple[CopyFacts, ...], script: Script, end: int) -> None:
-        self.model, self.state, self.copies, self.script, self.end = model, state, copies, script, end
-        self.cwd = state.workdir
-        self.files: dict[str, str] = {}
+        super().__init__(model, state, copies)
+        self.script, self.end = script, end
         self.installs = False
         self.assumption = ""
 
@@ -150,39 +118,6 @@ class _Reader:
         for part in (self.state.lookup("PATH") or "").split(":"):
             if part.startswith("/") and self.copied(part) and self.brings(part):
                 raise CannotTell(f"PATH leads to programs in {part}, which is copied")
-
-    def shadows(self, folder: str | None) -> bool:
-        """Whether Python modules that are copied to a folder on PYTHONPATH may get between pip and what it imports or finds installed."""
-        context = self.model.context
-        if folder is None or context is None or context.truncated:
-            return folder is None or self.copied(folder)
-        names = set()
-        for copy in self.copies:
-            for file in context.files():
-                image = copy.image_of(self.model, file) or ""
-                if image.startswith(folder.rstrip("/") + "/"):
-                    names.add(image[len(folder.rstrip("/")) + 1 :].partition("/")[0])
-        return any(
-            name.partition(".")[0] in _PYTHON_NAMES or name.endswith((".egg-info", ".dist-info", ".egg", ".egg-link")) for name in names
-        )
-
-    def path(self, word: str) -> str | None:
-        if word.startswith("/"):
-            return posixpath.normpath(word)
-        return None if self.cwd is None else posixpath.normpath(posixpath.join(self.cwd, word))
-
-    def copied(self, path: str | None) -> bool:
-        """Whether a path lies where files are copied to; an unknown path may."""
-        return path is None or any(c.destination is None or overlap(path, c.destination) for c in self.copies)
-
-    def brings(self, folder: str) -> bool:
-        """Whether the copied files include some below a folder of the image; unknown counts as yes."""
-        if self.model.context is None or self.model.context.truncated:
-            return True
-        context = self.model.context
-        return any(
-            (copy.image_of(self.model, f) or "").startswith(folder.rstrip("/") + "/") for copy in self.copies for f in context.files()
-        )
 
     def command(self, command: Command) -> None:
         for redirect in command.redirects:
@@ -209,7 +144,10 @@ class _Reader:
                 self.certificate(copy, at)
         elif program in _PATHS:
             self.operands(program or "", words.words[1:])
-        elif activated(command) is not None and not self.brings_file(command.words[1]):
+        elif program == "find" and not any((w.value or "").startswith(("-exec", "-ok", "-f")) for w in words.words):
+            rest = words.words[1:]
+            self.operands("find", rest[: next((i for i, w in enumerate(rest) if w.text.startswith(("-", "(", "\\", "!"))), len(rest))])
+        elif (activated(command) or activates([w.value for w in command.words])) and not self.brings_file(command.words[1]):
             return
         elif _makes_venv(words.words):
             last = words.words[-1]
@@ -220,21 +158,17 @@ class _Reader:
         else:
             raise CannotTell(f"it runs {program or 'a command that is known only when it runs'}, which may read the copied files")
 
-    def brings_file(self, word: Word) -> bool:
-        path = self.path(word.value or "")
-        return path is None or self.model.context is None or any(copy.context_of(self.model, path) for copy in self.copies)
-
     def redirect(self, redirect: Redirect) -> None:
         target = redirect.target
         if target is None or redirect.operator in (">&", "<&") or (target.value or "").startswith("/dev/"):
             return
-        if target.value is None or self.copied(self.path(target.value)):
+        value = self.at_home(target) or target.value
+        if value is None or self.copied(self.path(value)):
             raise CannotTell("it reads or writes among the copied files")
 
     def operands(self, program: str, words: tuple[Word, ...]) -> None:
         for word in words:
-            home = re.match(r"(~|\$HOME|\$\{HOME\})/(?=[\w./-]+$)", word.text)
-            value = f"/root/{word.text[home.end() :]}" if home is not None and self.state.user in ("root", "0") else word.value
+            value = self.at_home(word) or word.value
             if value is not None and (value.startswith("-") or re.match(r"\w+://", value) or value == "]"):
                 value = value.partition("=")[2] if value.startswith("-") else ""
                 if "/" not in value:
@@ -287,37 +221,6 @@ class _Reader:
             raise CannotTell(found)
         self.files.update(found)
         self.installs = self.installs or call.action is Action.INSTALL
-
-    def outside_the_system(self) -> None:
-        for copy, at in [(each, at) for each in self.copies for at in self.targets(each)]:
-            if at is None:
-                raise CannotTell("where files are copied to is not known")
-            if at.endswith(".sh") and posixpath.basename(posixpath.dirname(at)) in ("bin", "sbin") and copy.into:
-                continue  # no package brings a script of such a name there
-            if self.certificate(copy, at):
-                continue
-            project = any(at == f or at.startswith(f + "/") for f in _PROJECT_FOLDERS)
-            if at == "/" or (not project and any(at == f or at.startswith(f + "/") for f in _SYSTEM_FOLDERS)):
-                raise CannotTell(f"files are copied to {at}, which packages use as well")
-
-    def certificate(self, copy: CopyFacts, at: str) -> bool:
-        """Whether a file is a certificate, which whatever fetches packages reads."""
-        file = copy.context_of(self.model, at) if at.startswith(_CERTIFICATES) else None
-        if file is not None:
-            self.files[at] = file
-        return file is not None
-
-    def targets(self, copy: CopyFacts) -> list[str | None]:
-        """Where an instruction puts its files: one path each where it copies a few files, else the folder."""
-        context = self.model.context
-        if (
-            context is not None
-            and copy.into
-            and copy.plain
-            and not any(context.is_dir(m) or m == "." for s in copy.sources for m in context.match(s))
-        ):
-            return [copy.image_of(self.model, m) for s in copy.sources for m in context.match(s)] or [copy.destination]
-        return [copy.destination]
 
     def system(self, call: Call) -> None:
         self.outside_the_system()
@@ -393,15 +296,6 @@ class _Reader:
             if self.provider(image, file)[1] != file:
                 raise CannotTell(f"{file} is not copied to its place beside {source}")
             self.files[image] = file
-
-    def provider(self, path: str | None, shown: str) -> tuple[CopyFacts, str]:
-        """The last instruction that puts a file at a path of the image, and the file of the context."""
-        if path is not None:
-            for copy in reversed(self.copies):
-                source = copy.context_of(self.model, path)
-                if source is not None:
-                    return copy, source
-        raise CannotTell(f"{shown} is not among the files that are copied from the build context")
 
     def node(self, call: Call) -> None:
         self.outside_the_system()

@@ -185,6 +185,8 @@ class _Reader:
         path = value_of(command.words[1].text, variables) if len(command.words) > 1 else None
         if path is not None and re.search(r"/bin/activate$|^/etc/(profile|bash)", path):
             return
+        if "/etc/conda/activate.d/" in str(self.running[-1][1]):
+            return  # packages of conda set variables there
         inside = self.files.find(path, folder) if path is not None else None
         text = script_text(self.model.context, inside) if inside is not None and self.model.context is not None else None
         if text is None or inside is None:

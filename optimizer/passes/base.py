@@ -31,7 +31,8 @@ class Fact(Enum):
     ENV = "ENV of the final stage"
     WORKDIR = "WORKDIR of the final stage"
     USER = "USER of the final stage"
-    METADATA = "LABEL, EXPOSE, VOLUME, ONBUILD and SHELL of the final stage"
+    METADATA = "LABEL, EXPOSE, VOLUME and ONBUILD of the final stage"
+    SHELL = "SHELL of the final stage"
     COPIES = "what each stage copies, and in what order"
     RUNS = "the shell commands that each stage runs, in order"
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.model import Model, Stage
+from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.reads import CannotTell, reads
+from optimizer.model.reads import reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 from optimizer.syntax import Instruction
 

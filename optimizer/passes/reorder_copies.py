@@ -11,8 +11,9 @@ from msgspec import Struct, field
 
 from optimizer.ecosystems import Action, read_call
 from optimizer.model import Model, Stage
+from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
-from optimizer.model.reads import CannotTell, Reads, reads
+from optimizer.model.reads import Reads, reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.text import comments_above, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Instruction, Node

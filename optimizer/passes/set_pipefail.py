@@ -32,7 +32,7 @@ class SetPipefail(Pass):
     """
 
     name = "set-pipefail"
-    alters = frozenset({Fact.METADATA})
+    alters = frozenset({Fact.SHELL})
     mends = ("DL4006",)
     examples = (
         Rewrites(

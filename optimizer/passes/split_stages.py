@@ -97,6 +97,10 @@ def splitters(model: Model, stage: Stage) -> tuple[Splitter, ...]:
             from optimizer.passes.split.runtime import slim_runtime
 
             return (split_node, slim_runtime)
+        case "conda" | "miniforge":
+            from optimizer.passes.split.conda import split_conda
+
+            return (split_conda,)
         case "golang":
             from optimizer.passes.split.compiled_runtime import compiled_runtime
             from optimizer.passes.split.go import split_go
@@ -145,7 +149,8 @@ class SplitStages(Pass):
         Python: installs packages into a virtual environment in a build stage and copies that into the slim image of the same
         Python, with the runtime libraries of the ``-dev`` packages that were installed. Where something names the packages' place and
         all are known to have wheels, the stage moves to the slim image as it is. Poetry, uv and Pipenv stay in the
-        build stage, and the program starts without them; Debian's own Python or Node runs what it installed. Node: builds and
+        build stage, and the program starts without them; Debian's own Python or Node runs what it installed. An environment of
+        conda is copied to its own place on the distribution's slim image, and started without conda. Node: builds and
         installs in build stages and copies ``node_modules`` without development dependencies and what the build made into the
         slim image of the same Node, those of a workspace's members or of a second project (a client beside the server) as
         well, or the server of its own that Next.js makes. A site that nginx of the same image serves goes onto slim Debian with
@@ -180,7 +185,7 @@ class SplitStages(Pass):
     """
 
     name = "split-stages"
-    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.WORKDIR, Fact.USER, Fact.COPIES, Fact.RUNS})
+    alters = frozenset({Fact.STAGES, Fact.BASES, Fact.COMMAND, Fact.ENV, Fact.WORKDIR, Fact.USER, Fact.SHELL, Fact.COPIES, Fact.RUNS})
     examples = (
         Rewrites(
             "FROM python:3.12-bookworm\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"

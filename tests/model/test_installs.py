@@ -10,9 +10,10 @@ import pytest
 from optimizer.context import BuildContext
 from optimizer.ecosystems import read_call
 from optimizer.model import Model
+from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import stage_copies
 from optimizer.model.installs import READERS, Needs, project_files
-from optimizer.model.reads import CannotTell, reads
+from optimizer.model.reads import reads
 from optimizer.syntax import parse
 from optimizer.syntax.shell import parse_script
 

@@ -33,7 +33,7 @@ def conda_files(model: Model, copies: Sequence[CopyFacts], folder: str | None, c
     context = model.context
     if context is None or context.truncated:
         return f"without the whole build context nothing tells what `{call.ecosystem}` reads"
-    if verb in _PLAIN and not call.manifests:
+    if not call.manifests and (verb in _PLAIN or call.packages[:1] == ("activate",)):
         return ()
     if call.action not in (Action.INSTALL, Action.REMOVE):
         return f"`{call.ecosystem} {verb or ''}`".rstrip() + " may read the copied files"

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from optimizer.ecosystems import Call, read_call
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
+from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import stage_copies
 from optimizer.model.installs.needs import read_toml, table
 from optimizer.model.paths import image_path
-from optimizer.model.reads import CannotTell, reads
+from optimizer.model.reads import reads
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_managers import project_folder
 from optimizer.passes.split.steps import FILE_COMMANDS

@@ -14,10 +14,11 @@ from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.pip import project_name
 from optimizer.knowledge.pythons import python_version
 from optimizer.model import Model, Stage
+from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.local_folders import is_local
 from optimizer.model.model import mounts
-from optimizer.model.reads import CannotTell, reads
+from optimizer.model.reads import reads
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.reorder.manifest_copy import copy_of
 from optimizer.passes.split.python_steps import RUNTIME_ONLY

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from optimizer.ecosystems import Action, Call, unwrapped
 from optimizer.model import Model, Stage
+from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.paths import context_path
-from optimizer.model.reads import CannotTell, reads
+from optimizer.model.reads import reads
 from optimizer.passes.split.node_commands import BINS, MANAGERS, is_global
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of, tells

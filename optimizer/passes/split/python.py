@@ -167,7 +167,7 @@ def _check_paths(model: Model, stage: Stage, plan: Plan, application: Applicatio
             raise Refused("it sets PATH anew, without the virtual environment", position)
         if position not in plan.pip and node.keyword in ("RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK", "ENV", "ARG", "COPY", "ADD", "SHELL"):
             _check_text(model, stage, node.value, "it", position)
-    starting = [*application.start.scripts, *(f for f in model.context.files() if _CONFIGURATION.search(f))]
+    starting = [*application.start.scripts, *filter(is_configuration, model.context.files())]
     for file in dict.fromkeys(starting):
         _check_text(model, stage, model.context.read_text(file) or "", file, stage.position)
     for program in application.programs:
@@ -182,6 +182,11 @@ def _brings_packages(model: Model, position: int) -> bool:
     """Whether a COPY may bring packages that another stage installed to where the Python of the image finds them."""
     brought = model.file.instruction(position).flag("from") is not None
     return brought and any(one.stage is not None and _OWN_PACKAGES.fullmatch(one.target) for one in placements(model, position) or ())
+
+
+def is_configuration(file: str) -> bool:
+    """Whether a file of the context may start programs."""
+    return _CONFIGURATION.search(file) is not None
 
 
 def _check_text(model: Model, stage: Stage, text: str, where: str, position: int) -> None:
@@ -296,7 +301,7 @@ def _change(
     uses_pip = "pip" in application.modules or any(re.fullmatch(r"pip[\d.]*", p) for p in application.programs)
     keeps_pip = uses_pip or bool(plan.project)  # where every edit installs anew, a step that takes pip away costs time each time
     packages = [plan.system.written.get(p, p) for p in with_certificates(system.kept, stage.image, runtime)]
-    options = install_options(packages, plan.system.options, alone={"git"} if not _speaks_ssh(model, application) else ())
+    options = install_options(packages, plan.system.options, alone={"git"} if not speaks_ssh(model, application) else ())
     on_path = f"{folder}/bin" in search_path(model, stage)
     paths = [line(model, stage, "ENV", f"PATH={folder}/bin:$PATH")] if plan.venv is None or (plan.made and not on_path) else []
     copied = [line(model, stage, "COPY", f"--from={name} {folder} {folder}"), *paths]
@@ -320,7 +325,7 @@ def _change(
         replaced.update({p: [] for p in plan.sources if "/etc/apt" in file.instruction(p).value})
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
     nodes = [*_build_stage(model, stage, plan, name, written, keeps_pip), Blank(file.newline)]
-    nodes += [from_line(model, stage, reference, stage.name), *_gap(file, stage)]
+    nodes += [from_line(model, stage, reference, stage.name), *gap(file, stage)]
     nodes += body_nodes(file, stage, end, replaced)
     entries = quote_names(application.start.entries) or "a package"
     evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]
@@ -342,7 +347,7 @@ def _change(
     )
 
 
-def _speaks_ssh(model: Model, application: Application) -> bool:
+def speaks_ssh(model: Model, application: Application) -> bool:
     """Whether the program may have git connect by SSH, with a client that git recommends and does not need otherwise."""
     assert model.context is not None
     texts = (model.context.read_text(file) or "" for file in (*application.files, *application.start.scripts))
@@ -372,7 +377,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
         line(model, stage, "RUN", f"python{'3' if debian else ''} -m venv {VENV}"),
         line(model, stage, "ENV", f"{active}PATH={VENV}/bin:$PATH"),
     ]
-    build: list[Node] = [from_line(model, stage, written, name), *_gap(file, stage)]
+    build: list[Node] = [from_line(model, stage, written, name), *gap(file, stage)]
     head = len(build)
     made = plan.venv is not None
     last = max(p for p in steps if p == plan.pip[-1] or (p > plan.pip[-1] and file.instruction(p).keyword == "RUN"))
@@ -380,7 +385,7 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
         node = file.instruction(position)
         nodes = with_lead(file, position)
         if node.keyword in ("COPY", "ADD"):
-            nodes[-1] = _as_root(node)
+            nodes[-1] = as_root(node)
         if position in plan.installs:
             nodes[-1] = plan.installs[position]
         if debian and plan.venv is None and position in plan.system.positions:
@@ -399,13 +404,13 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
     return build
 
 
-def _gap(file: Dockerfile, stage: Stage) -> list[Node]:
+def gap(file: Dockerfile, stage: Stage) -> list[Node]:
     """The blank line below FROM, where the stage has one."""
     below = file.nodes[stage.position + 1 : stage.position + 2]
     return [node for node in below if isinstance(node, Blank)]
 
 
-def _as_root(node: Instruction) -> Instruction:
+def as_root(node: Instruction) -> Instruction:
     """A COPY without ``--chown``: in the build stage root installs, and other users may not exist."""
     flag = next((f for f in node.flags if f.name == "chown"), None)
     return node if flag is None else node.edited((flag.start, flag.end + 1, ""))

@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from optimizer.context.python_locks import locked_packages
 from optimizer.ecosystems import Action, Call, unwrapped
+from optimizer.ecosystems.conda_run import behind_run
 from optimizer.ecosystems.pip import project_name
 from optimizer.knowledge.pythons import python_version
 from optimizer.model import Model, Stage
@@ -157,6 +158,8 @@ def without_manager(node: Instruction) -> Instruction | None:
 
 def _behind_run(words: tuple[str, ...]) -> tuple[str, ...] | None:
     """The command that ``poetry run`` and its like run, None for any other command."""
+    if (found := behind_run(words)) is not None:
+        return words[found[1] :]
     if len(words) < 3 or words[0] not in MANAGERS or words[1] != "run":
         return None
     rest = words[2:]

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from optimizer.context.python_projects import project_requirements
 from optimizer.context.requirements import Requirement, requirement_files
 from optimizer.ecosystems import Action, Call
+from optimizer.ecosystems.conda_run import behind_run
 from optimizer.ecosystems.pip import activated, project_name
 from optimizer.model import Model, Stage
+from optimizer.model.copied_files import CannotTell, InstallsProject
 from optimizer.model.copies import CopyFacts, stage_copies
 from optimizer.model.local_folders import is_local
 from optimizer.model.paths import placements, search_path
-from optimizer.model.reads import CannotTell, InstallsProject, reads
+from optimizer.model.reads import reads
 from optimizer.model.state import State
 from optimizer.passes.split.python_exports import exported
 from optimizer.passes.split.python_installers import puts_on_path, runs_installer
@@ -113,12 +115,7 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         match node.keyword:
             case "RUN":
                 _sort_run(model, plan, position, node, [c for c in copies if c.position < position], position < last)
-            case "ENV" | "ARG" if position < last:
-                if tested or not all(
-                    RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs
-                ):
-                    plan.build.append(position)
-            case "WORKDIR" | "SHELL" if position < last:
+            case "ENV" | "ARG" | "WORKDIR" | "SHELL" if position < last and (tested or sets_for_building(node, text)):
                 plan.build.append(position)
             case "USER" if position < last and model.before(last).user not in ("root", "0"):
                 raise Refused("packages are installed as another user than root", position)
@@ -138,6 +135,13 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         if position < max(tested, default=-1):
             plan.build.append(position)
     return plan
+
+
+def sets_for_building(node: Instruction, text: str) -> bool:
+    """Whether an instruction above an install may matter to it. text: what the instructions say that may use its variables."""
+    if node.keyword not in ("ENV", "ARG"):
+        return node.keyword in ("WORKDIR", "SHELL")
+    return not all(RUNTIME_ONLY.match(pair.name) and not re.search(rf"\$\{{?{re.escape(pair.name)}\b", text) for pair in node.pairs)
 
 
 def _leave_exports(model: Model, stage: Stage, plan: Plan) -> None:
@@ -229,7 +233,7 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     if pip:
         active = {model.before(position).path(activated(step.command) or "") for step in entering} == {plan.venv}
         active = active and steps.index(entering[0]) < steps.index(pip[0])
-        _sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies, active)
+        sort_pip(model, plan, position, [step.call for step in pip if step.call is not None], copies, active)
     rest = remaining(model.file, node, steps, lambda step: step in left)
     plan.runtime[position] = [rest] if rest is not None else []
     plan.commands += [(position, step) for step in left]
@@ -322,7 +326,7 @@ def _makes_venv(step: Step, state: State) -> str | None:
     return names[1] if step.program == "virtualenv" and len(names) == 2 else None
 
 
-def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies: list[CopyFacts], active: bool) -> None:
+def sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies: list[CopyFacts], active: bool) -> None:
     """A RUN that installs with pip goes to the build stage whole, when all it reads is known. active: it enters the environment."""
     try:
         files = dict(reads(model, position, copies).files)
@@ -340,7 +344,7 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
         plan.requirements += [Requirement(name) for found in names.values() for name in found]
     state = model.before(position)
     for call in calls:
-        if call.options & {"--user", "--target", "-t", "--prefix", "--root"} or call.prefix:
+        if call.options & {"--user", "--target", "-t", "--prefix", "--root"} or _elsewhere(call.prefix):
             raise Refused("pip installs to a place of its own", position)
         program = call.command.words[0].text
         by_path = "/" in program
@@ -363,6 +367,11 @@ def _sort_pip(model: Model, plan: Plan, position: int, calls: list[Call], copies
             file = files.get(path or "") or next((f for image, f in files.items() if image.endswith(f"/{manifest}")), None)  # behind cd
             if file is not None:
                 plan.requirements += requirement_files(model.context, file).packages
+
+
+def _elsewhere(prefix: str) -> bool:
+    """Whether what stands in front of a command does more than to enter an environment of conda."""
+    return bool(prefix) and behind_run((*prefix.split(), "")) is None
 
 
 def _requirement(word: str) -> Requirement:
