@@ -21,9 +21,10 @@ from optimizer.model.application import Application, application_of
 from optimizer.model.paths import search_path
 from optimizer.passes.base import Change
 from optimizer.passes.split.conda_steps import Environment, sort_conda
-from optimizer.passes.split.python import as_root, gap, is_configuration, speaks_ssh, system_packages
+from optimizer.passes.split.python import as_root, gap, is_configuration, speaks_ssh
 from optimizer.passes.split.python_copies import sort_copies
 from optimizer.passes.split.python_managers import without_manager
+from optimizer.passes.split.python_system import system_packages
 from optimizer.passes.split.shared import (
     Refused,
     SystemPackages,

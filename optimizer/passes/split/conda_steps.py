@@ -17,7 +17,8 @@ from optimizer.model.installs.conda import conda_files, environments
 from optimizer.model.paths import search_path
 from optimizer.model.state import State
 from optimizer.passes.split.python_managers import without_manager
-from optimizer.passes.split.python_steps import Plan, sets_for_building, sort_pip
+from optimizer.passes.split.python_plan import Plan
+from optimizer.passes.split.python_steps import sets_for_building, sort_pip
 from optimizer.passes.split.shared import Refused
 from optimizer.passes.split.steps import FILE_COMMANDS, Step, changes_shell, remaining, steps_of
 from optimizer.syntax import Instruction

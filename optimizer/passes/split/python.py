@@ -5,15 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 
-from msgspec.structs import replace
-
-from optimizer.context.python_source import python_evidence
 from optimizer.ecosystems import Call
+from optimizer.knowledge.build_tools import unneeded_tools
 from optimizer.knowledge.debian import build_only
-from optimizer.knowledge.debian import programs as debian_programs
 from optimizer.knowledge.images import BaseImage, lookup
-from optimizer.knowledge.python_packages import packages_of_script, python_package, resolve
-from optimizer.knowledge.pythons import python_version
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application, application_of
@@ -24,13 +19,13 @@ from optimizer.passes.base import Change
 from optimizer.passes.split.python_copies import sort_copies
 from optimizer.passes.split.python_debian import FAMILIES, check_packages, for_running, installs_python, with_environments
 from optimizer.passes.split.python_distroless import PACKAGES, REFERENCE, VERSION, Bare, bare_runtime
-from optimizer.passes.split.python_headers import install_texts, unused_headers
 from optimizer.passes.split.python_in_place import in_place
-from optimizer.passes.split.python_managers import MANAGERS, check_start, manager_of, without_manager
+from optimizer.passes.split.python_managers import check_start, manager_of, without_manager
+from optimizer.passes.split.python_plan import Plan
 from optimizer.passes.split.python_setup import sets_up
-from optimizer.passes.split.python_steps import PROGRAMS, Plan, sort_instructions
+from optimizer.passes.split.python_steps import sort_instructions
+from optimizer.passes.split.python_system import system_packages
 from optimizer.passes.split.shared import (
-    IN_SLIM,
     Refused,
     SystemPackages,
     apt_install,
@@ -39,17 +34,13 @@ from optimizer.passes.split.shared import (
     install_options,
     installs_of,
     line,
-    may_link,
     no_twin,
-    packages_for,
     reference_text,
-    sort_packages,
     spaced,
     stage_name,
     with_certificates,
     with_lead,
 )
-from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, tells
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Blank, Dockerfile, Instruction, Node
 
@@ -60,7 +51,6 @@ _OWN_PYTHON = re.compile(r"/usr/(local/)?(bin|lib)/(python|pip)|(?:site|dist)-pa
 _CONFIGURATION = re.compile(r"\.(conf|ini|cfg|service|toml|ya?ml)$|(^|/)(crontab|Procfile)[^/]*$")
 # Where the Python of the image finds packages of its own.
 _OWN_PACKAGES = re.compile(r"/(usr(/local)?(/lib(/python[\d.]*(/(site|dist)-packages.*)?)?)?)?/?$|/root/\.local")
-_PROJECT_COMMANDS = frozenset({"flask", "alembic", "django-admin"})
 
 
 def split_python(model: Model, stage: Stage) -> Change | None:
@@ -205,85 +195,6 @@ def _copies_name(model: Model, copy: CopyFacts, name: str) -> bool:
     return any(copy.image_of(model, f) == f"/usr/local/bin/{name}" for f in model.context.files() if posixpath.basename(f) == name)
 
 
-def system_packages(model: Model, plan: Plan, application: Application, runtime: BaseImage, stage: Stage) -> SystemPackages:
-    """The system packages that the runtime stage needs. Refused when that is not known."""
-    installed = plan.system.packages
-    where = plan.system.positions[0] if plan.system.positions else stage.position
-    names = {r.name for r in plan.requirements if r.name}
-    extras = {r.name: r.extras for r in plan.requirements if r.name}
-    known = {n: python_package(n, (*extras[n], *(m.removeprefix(f"{n}-") for m in names if m.startswith(f"{n}-")))) for n in names}
-    local = {s for package in known.values() if package is not None for s in package.scripts}
-    programs = set(application.programs) | _run_programs(model, plan, application, local)
-    scripts = {posixpath.basename(f) for f in (*application.start.scripts, *application.start.entries)}
-    placed = {copy.destination for copy in stage_copies(model, stage)}
-    local |= {c.name for c in application.start.commands if c.name is not None and c.words[0] in placed}
-    local |= {*application.start.installed, *MANAGERS} if plan.manager is not None else set(application.start.installed)
-    programs = {p for p in programs if p not in local and posixpath.basename(p) not in scripts}
-    programs = {p for p in programs if not re.match(r"(python|pip)[\d.]*$", p) and not names & set(packages_of_script(p))}
-    brought = {p for package in installed for p in debian_programs(package) or ()}
-    programs = {p for p in programs if p in brought or not packages_of_script(p)}  # no image has them: a dependency brings them
-    complete = not application.unknown_about("program") and all(known.values())
-    libraries: list[str] = []
-    for name in sorted(names):
-        package = known[name]
-        if package is None:
-            continue
-        if package.runtime_packages is None:
-            if runtime is not stage.image and not installed:
-                raise Refused(f"what {name} needs of the system depends on how it is used", where)
-            complete = False
-            continue
-        wanted = [p for p in package.runtime_packages if p not in IN_SLIM and may_link(package, p, stage.image, plan.system.written)]
-        resolved = resolve(wanted, runtime.release)
-        if resolved is None:
-            raise Refused(f"which libraries {name} needs in this Debian release is not known; a tag such as -bookworm tells", where)
-        libraries.extend(resolved)
-    if application.unknown_about("program") and runtime is not stage.image and not complete:
-        unknown = application.unknown_about("program")
-        raise Refused(f"which programs it starts is not known: {unknown[0]}", where)
-    extra = [*libraries, *packages_for(programs, runtime, installed, where)]
-    unused = unused_headers(installed, plan.requirements, known, python_version(runtime), install_texts(model, plan))
-    found = sort_packages([p for p in installed if p not in unused], programs, runtime.release, extra, complete, where)
-    return replace(found, dropped=tuple(p for p in installed if p in {*found.dropped, *unused}))
-
-
-def _run_programs(model: Model, plan: Plan, application: Application, local: set[str]) -> set[str]:
-    """The programs that the commands of the runtime stage start.
-
-    Raises:
-        Refused: It is not known what a command needs.
-    """
-    assert model.context is not None
-    found: set[str] = set()
-    for position, step in plan.commands:
-        program, words = step.program or "", [word.value or "" for word in step.command.words]
-        if program in FILE_COMMANDS or tells(step, PROGRAMS):
-            continue
-        if program in SYSTEM_COMMANDS:
-            found.add(program)
-            continue
-        if re.fullmatch(r"python[\d.]*", program) and len(words) > 1:
-            target = words[1]
-            if words[1:3] in (["-m", "compileall"], ["-m", "py_compile"]):
-                continue
-            if posixpath.basename(target) == "manage.py" and application.django is not None:
-                found |= {"compilemessages": {"msgfmt"}, "makemessages": {"xgettext", "msgmerge"}}.get(
-                    words[2] if len(words) > 2 else "", set()
-                )
-                continue
-            file = target.removeprefix("./")
-            if posixpath.basename(file) != "setup.py" and file.endswith(".py") and model.context.exists(file):
-                evidence = python_evidence(model.context, [file])
-                if not [u for u in evidence.unknown if u.about in ("program", "syntax", "context")]:
-                    found |= set(evidence.programs)
-                    continue
-        elif program in local & _PROJECT_COMMANDS:
-            continue
-        what = " ".join(words[:3]) if program.startswith("python") else program
-        raise Refused(f"which stage `{what}` belongs to is not known, since what it starts and reads is not", position)
-    return found
-
-
 def _change(
     model: Model,
     stage: Stage,
@@ -299,7 +210,9 @@ def _change(
     folder = plan.venv or VENV
     written = file.instruction(stage.position).value.split()[0]
     uses_pip = "pip" in application.modules or any(re.fullmatch(r"pip[\d.]*", p) for p in application.programs)
-    keeps_pip = uses_pip or bool(plan.project)  # where every edit installs anew, a step that takes pip away costs time each time
+    tools = unneeded_tools(plan.named, application.modules, application.programs)
+    # Where every edit installs anew, a step that takes pip away costs time each time.
+    removed = (*tools, *(() if uses_pip or (plan.project and not tools) else ("pip",)))
     packages = [plan.system.written.get(p, p) for p in with_certificates(system.kept, stage.image, runtime)]
     options = install_options(packages, plan.system.options, alone={"git"} if not speaks_ssh(model, application) else ())
     on_path = f"{folder}/bin" in search_path(model, stage)
@@ -324,14 +237,16 @@ def _change(
     if not install:
         replaced.update({p: [] for p in plan.sources if "/etc/apt" in file.instruction(p).value})
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
-    nodes = [*_build_stage(model, stage, plan, name, written, keeps_pip), Blank(file.newline)]
+    nodes = [*_build_stage(model, stage, plan, name, written, removed), Blank(file.newline)]
     nodes += [from_line(model, stage, reference, stage.name), *gap(file, stage)]
     nodes += body_nodes(file, stage, end, replaced)
     entries = quote_names(application.start.entries) or "a package"
     evidence = [f"the container starts {entries}", f"packages live in {folder}, which is copied whole to the same Python"]
     if bare is not None:
         evidence.append(f"not distroless: {bare}" if isinstance(bare, str) else "it needs no shell, no other program and no file to write")
-    if plan.venv is None and not keeps_pip:
+    if plan.venv is None and tools:
+        evidence.append(f"only building needs {quote_names(tools)}, which the program does not import")
+    if plan.venv is None and "pip" in removed:
         evidence.append("the program does not use pip, which the environment need not carry")
     if plan.checks:
         evidence.append("tests run where everything is installed, and what they leave is not taken along")
@@ -359,7 +274,7 @@ def _started(node: Instruction, plan: Plan) -> Instruction | None:
     return without_manager(node) if plan.manager is not None and node.keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK") else None
 
 
-def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str, keeps_pip: bool) -> list[Node]:
+def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str, removed: tuple[str, ...]) -> list[Node]:
     file = model.file
     compiles = any(build_only(p, "apt") for p in plan.system.written)
     fetched = {r.vcs for r in plan.requirements if r.vcs}
@@ -399,8 +314,8 @@ def _build_stage(model: Model, stage: Stage, plan: Plan, name: str, written: str
             made = True
         else:
             build.extend(spaced(file, position, nodes) if len(build) > head else nodes)
-        if plan.venv is None and position == last and not keeps_pip:
-            build.append(line(model, stage, "RUN", "pip uninstall -y pip"))  # 15 MB
+        if plan.venv is None and position == last and removed:
+            build.append(line(model, stage, "RUN", f"pip uninstall -y {' '.join(removed)}"))  # pip alone is 15 MB
     return build
 
 

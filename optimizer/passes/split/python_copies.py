@@ -8,7 +8,7 @@ from optimizer.context.python_source import python_evidence
 from optimizer.model import Model, Stage
 from optimizer.model.application import Application
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.passes.split.python_steps import Plan
+from optimizer.passes.split.python_plan import Plan
 
 
 def sort_copies(model: Model, stage: Stage, plan: Plan, application: Application) -> None:

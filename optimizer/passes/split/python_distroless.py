@@ -12,7 +12,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.application import Application
 from optimizer.model.launch import PYTHON, RUN_AS_MODULE
 from optimizer.passes.split.bare import needs_more, needs_shell
-from optimizer.passes.split.python_steps import Plan
+from optimizer.passes.split.python_plan import Plan
 from optimizer.passes.split.shared import SystemPackages
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.text import instruction_like

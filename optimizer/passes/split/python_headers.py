@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from optimizer.context.requirements import Requirement
 from optimizer.knowledge.python_packages import PythonPackage, first_wheel, headers
 from optimizer.model import Model
-from optimizer.passes.split.python_steps import Plan
+from optimizer.passes.split.python_plan import Plan
 
 _FROM_SOURCE = re.compile(r"no[-_]binary|ext_modules|cffi_modules|cythonize|\bExtension\(|maturin|scikit-build|mesonpy", re.IGNORECASE)
 

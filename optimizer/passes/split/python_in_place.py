@@ -12,7 +12,7 @@ from optimizer.model import Model, Stage
 from optimizer.model.runtime import Runtime
 from optimizer.passes.base import Change
 from optimizer.passes.split.python_headers import compiles_nothing, install_texts
-from optimizer.passes.split.python_steps import Plan
+from optimizer.passes.split.python_plan import Plan
 from optimizer.passes.split.shared import Refused, SystemPackages, from_line, with_certificates
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
 
 from optimizer.context.python_projects import project_requirements
 from optimizer.context.requirements import Requirement, requirement_files
@@ -30,10 +29,11 @@ from optimizer.passes.split.python_managers import (
     project_folder,
     without_system,
 )
+from optimizer.passes.split.python_plan import Plan
 from optimizer.passes.split.python_setup import checks, compiles_in_place, installs_by_setup, sets_up
 from optimizer.passes.split.shared import Refused, installs_of
-from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, Step, SystemSteps, changes_shell, remaining, steps_of, tells
-from optimizer.syntax import Instruction, Node
+from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, Step, changes_shell, remaining, steps_of, tells
+from optimizer.syntax import Instruction
 
 RUNTIME_ONLY = re.compile(
     r"(PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONFAULTHANDLER|PORT|HOST|TZ|DEBUG|(FLASK|DJANGO|GUNICORN|UVICORN|CELERY|APP)_\w+)$"
@@ -48,49 +48,6 @@ _ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "PIP_PYTHON", 
 # The programs of the language itself.
 PROGRAMS = r"(python|pip)[\d.]*"
 _SHELL = frozenset({"cd", "set", "export", "umask"})
-
-
-@dataclass
-class Plan:
-    """Where each instruction goes, by position.
-
-    Args:
-        build: The instructions of the build stage.
-        runtime: What stands in the runtime stage in the place of an instruction.
-        pip: The RUNs that install with pip.
-        system: The system packages.
-        sources: RUNs that change where packages come from; both stages need them.
-        commands: The commands that run in the runtime stage.
-        requirements, manifests: The packages that pip installs, and the files of the context that name them.
-        venv: The virtual environment that the stage makes itself.
-        project, editable: The RUNs that install the project itself, and whether one does so in place.
-        manager: The package manager besides pip, such as ``poetry``.
-        tools: RUNs, or the part of one, that install the manager itself: nothing of it is needed later.
-        installs: What becomes of a RUN in the build stage where that is another text.
-        made: Whether the manager makes the environment itself.
-        exported: The requirements files that another stage writes, as paths of the image.
-        fetched: Whether the manager is installed by an installer that is downloaded.
-        checks: The RUNs that test or lint what was copied so far.
-    """
-
-    build: list[int] = field(default_factory=list)
-    runtime: dict[int, list[Node]] = field(default_factory=dict)
-    pip: list[int] = field(default_factory=list)
-    system: SystemSteps = field(default_factory=lambda: SystemSteps(dividable=True))
-    sources: list[int] = field(default_factory=list)
-    commands: list[tuple[int, Step]] = field(default_factory=list)
-    requirements: list[Requirement] = field(default_factory=list)
-    manifests: list[str] = field(default_factory=list)
-    venv: str | None = None
-    project: list[int] = field(default_factory=list)
-    editable: bool = False
-    manager: str | None = None
-    tools: dict[int, Instruction] = field(default_factory=dict)
-    installs: dict[int, Instruction] = field(default_factory=dict)
-    made: bool = False
-    exported: set[str] = field(default_factory=set)
-    fetched: bool = False
-    checks: list[int] = field(default_factory=list)
 
 
 def sort_instructions(model: Model, stage: Stage) -> Plan:
@@ -309,6 +266,7 @@ def _sort_setup(model: Model, plan: Plan, position: int, copies: list[CopyFacts]
     if names is None:
         raise Refused("what setup.py installs is not known: its dependencies are computed or not declared", position)
     plan.requirements += [Requirement(name) for name in names]
+    plan.checked = True
     plan.project.append(position)
     plan.pip += [position] if position not in plan.pip else []
 
@@ -400,6 +358,7 @@ def _project(model: Model, plan: Plan, position: int, calls: list[Call], copies:
         if names is None:
             raise Refused(f"what pip reads is not known: {reason}, and its dependencies are computed or not declared", position)
         plan.requirements += [Requirement(name) for name in names]
+        plan.depends |= set(names)
     if places != {state.workdir} and plan.editable:
         raise Refused(f"what pip reads is not known: {reason}", position)
     plan.project.append(position)

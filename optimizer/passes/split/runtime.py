@@ -156,12 +156,12 @@ def _needs(model: Model, stage: Stage, application: Application, runtime: BaseIm
         return _without(node_needs.system_packages(model, SystemSteps(), workspace, [], application, runtime, stage.position), installed)
     if application.language == "ruby":
         return _without(_ruby_needs(model, stage, application, runtime), installed)
-    from optimizer.passes.split import python, python_steps
+    from optimizer.passes.split import python_plan, python_system
 
     if application.requirements is None or application.requirements.problems:
         raise Refused("which packages are installed is not known", stage.position)
-    plan = python_steps.Plan(requirements=list(application.requirements.packages))
-    return _without(python.system_packages(model, plan, application, runtime, stage), installed)
+    plan = python_plan.Plan(requirements=list(application.requirements.packages))
+    return _without(python_system.system_packages(model, plan, application, runtime, stage), installed)
 
 
 def _ruby_needs(model: Model, stage: Stage, application: Application, runtime: BaseImage) -> SystemPackages:
