@@ -138,6 +138,7 @@ def _libtool(project: Draft, match: re.Match[str], words: list[str], flags: Mapp
         major = number[1] if number else str(int(version[1]) - int(version[2] or 0)) if version else "0"
         file = f"{stem}.so" if "-avoid-version" in given else f"{stem}.so.{major}"
         project.shared[file] = ".libs"
+        project.libraries.append(stem.removeprefix("lib"))
         project.installed.append((file, f"{below_prefix(target)}/"))
 
 

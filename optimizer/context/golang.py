@@ -25,6 +25,11 @@ from optimizer.context.scopes import Value
 _OTHER_SYSTEM = re.compile(r"_(windows|darwin|freebsd|netbsd|openbsd|plan9|solaris|js|wasip1|android|ios|aix)(_\w+)?\.go$")
 _OTHER_BUILDS = frozenset({"ignore", "windows", "darwin", "js", "wasm", "plan9", "!linux", "tools", "!unix"})
 """Build constraints of files that take no part in a program for Linux."""
+_C_SOURCES = (".c", ".cc", ".cpp", ".h", ".hpp")
+_PLAIN_LIBRARIES = frozenset({"m", "pthread", "dl", "rt", "z", "stdc++", "gcc"})
+_OPENS = re.compile(
+    r"\b(?:C\.)?(?:f?open(?:at|64)?|freopen|creat|mkdir|rename|unlink|remove|sqlite3_open\w*|ofstream|fstream)\s*\(|\bofstream\b"
+)
 _READ: dict[str, dict[str, int | None]] = {
     "os": {"ReadFile": 0, "Open": 0, "ReadDir": 0, "DirFS": 0, "Stat": 0, "Lstat": 0},
     "io/ioutil": {"ReadFile": 0, "ReadDir": 0},
@@ -191,6 +196,7 @@ def _module(
         file.constant = partial(constant, file=file.text, package=packages[place], others=others, stamped=stamped)
     for file in files:
         _Reader(file).add_to(found)
+    found.unknown |= {Unknown("write", path, "calls C, which may write files") for path in found.cgo if _c_may_write(context, path)}
     locals_below = tuple(f"{other}/" for other in manifest.locals)
     others_own = {place for place in found.mains if f"{place}/".startswith(locals_below)} if text else set()
     return GoModule(
@@ -200,6 +206,16 @@ def _module(
         tuple(sorted(found.programs)), tuple(sorted(found.read)), tuple(sorted(found.written)), tuple(sorted(found.ports)),
         found.zones, found.tls, tuple(sorted(found.unknown)), tuple(file.path for file in files),
     )  # fmt: skip
+
+
+def _c_may_write(context: BuildContext, path: str) -> bool:
+    """Whether the C code behind a file that imports it may write files: it opens some, or is that of a library."""
+    folder = posixpath.dirname(path) or "."
+    beside = [file for file in context.under(folder) if posixpath.dirname(file) == posixpath.dirname(path) and file.endswith(_C_SOURCES)]
+    texts = [context.read_text(file) or "" for file in (path, *beside)]
+    linked = [name for text in texts for name in re.findall(r"#cgo[^\n]*?-l(\w+)", text)]
+    named = any(re.search(r"#cgo[^\n]*pkg-config:", text) for text in texts)
+    return named or bool(set(linked) - _PLAIN_LIBRARIES) or any(_OPENS.search(text) for text in texts)
 
 
 def _compiled(files: list[GoFile], programs: Iterable[str], manifest: GoManifest) -> list[GoFile]:

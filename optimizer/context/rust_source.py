@@ -7,6 +7,7 @@ Source: https://doc.rust-lang.org/std/fs/.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
@@ -35,6 +36,7 @@ _OTHER = re.compile(r"\b(include!|dlopen|libloading|tempdir_in|NamedTempFile\s*:
 _ROOT = re.compile(
     r"\b(setuid|setgid|setgroups|chroot|mount|unshare|chown|fchown|lchown|sethostname|SOCK_RAW|RawSocket|Type\s*::\s*RAW|pcap)\b"
 )
+_FOREIGN = re.compile("\\bextern\\s*(?:\x01\\d+\x02)?\\s*\\{")
 _PORT = re.compile(r"(?:^|:)(\d{1,5})$")
 _STORES = frozenset({
     "sled", "rocksdb", "heed", "lmdb", "lmdb-rkv", "redb", "rusqlite", "sqlite", "libsqlite3-sys", "tantivy", "persy", "fjall", "jammdb",
@@ -85,8 +87,11 @@ def rust_evidence(context: BuildContext, files: Iterable[str], environment: Mapp
             reader.unknown.add(Unknown("context", path, "cannot be read as text"))
         else:
             reader.sources[path] = set_apart(text)
+    taken_in = {posixpath.dirname(path) for path in context.files() if posixpath.basename(path) == ".cargo-checksum.json"}
     for path in reader.sources:
         reader.read(path)
+        if _FOREIGN.search(reader.sources[path][0]) and not any(path.startswith(f"{crate}/") for crate in taken_in):
+            reader.unknown.add(Unknown("write", path, "calls functions of another language"))
     for crate, lock in _crates(context).items():
         if crate in _STORES:
             reader.unknown.add(Unknown("write", lock, f"needs {crate}, which writes files"))

@@ -118,3 +118,46 @@ def test_files_that_a_function_is_given(make_context: MakeContext, files: dict[s
 def test_other_ways_to_write(make_context: MakeContext, body: str, paths: tuple[str, ...]) -> None:
     source = f'package main\nimport (\n"net"\n"os"\n"os/exec"\n)\nfunc main() {{ {body} }}\n'
     assert written(make_context, {"main.go": source}) == paths
+
+
+@pytest.mark.parametrize(
+    ("preamble", "beside", "writes"),
+    [
+        ("#include <math.h>", "", False),
+        ("#cgo LDFLAGS: -lm", "int add(int a, int b) { return a + b; }", False),
+        ("#cgo LDFLAGS: -lsqlite3", "", True),
+        ("#cgo pkg-config: libfoo", "", True),
+        ('static void put(void) { fopen("a", "w"); }', "", True),
+        ("", "void put(void) { FILE *f = fopen(name, mode); }", True),
+    ],
+)
+def test_c_code_that_may_write(make_context: MakeContext, preamble: str, beside: str, writes: bool) -> None:
+    source = f'package main\n\n/*\n{preamble}\n*/\nimport "C"\n\nfunc main() {{}}\n'
+    found = go_module(make_context({"go.mod": "module x\n", "main.go": source, "own.c": beside}))
+    assert found is not None
+    assert bool(found.unknown_about("write")) == writes
+
+
+def test_only_what_a_program_imports_is_read(make_context: MakeContext) -> None:
+    files = {
+        "go.work": "go 1.22\n\nuse (\n\t./api\n\t./shared\n)\n",
+        "api/go.mod": "module example.com/api\n\nrequire (\n\texample.com/shared v0.0.0\n\texample.com/x v1.0.0\n)\n",
+        "shared/go.mod": "module example.com/shared\n\nrequire example.com/y v1.0.0\n",
+        "api/main.go": 'package main\n\nimport "example.com/shared/texts"\n\nfunc main() { texts.All() }\n',
+        "api/gen/main.go": 'package main\n\nimport "os"\n\nfunc main() { os.Create("made.go") }\n',
+        "shared/texts/texts.go": 'package texts\n\nimport "os"\n\nfunc All() { os.ReadFile("texts/all.txt") }\n',
+        "shared/other/other.go": 'package other\n\nimport "os"\n\nfunc All() { os.Create("log") }\n',
+    }
+    found = go_module(make_context(files), "api", programs=["api"])
+    assert found is not None
+    assert found.files == ("api/main.go", "shared/texts/texts.go")
+    assert [place.path for place in found.read] == ["texts/all.txt"]
+    assert not found.written
+    assert [require.path for require in found.requires] == ["example.com/x", "example.com/y"]
+    assert found.main_packages == ("api",)
+
+
+def test_a_module_out_of_the_context_is_not_known(make_context: MakeContext) -> None:
+    found = go_module(make_context({"go.mod": "module x\n\nreplace y => ../y\n", "main.go": "package main\n"}))
+    assert found is not None
+    assert [str(unknown) for unknown in found.unknown] == ["../y is not in the build context"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from optimizer.context.golang import GoModule
 from optimizer.context.native_commands import is_compiler, read_compiler
+from optimizer.context.source_text import RUST_SOURCES, source_evidence
 from optimizer.knowledge.debian import plain_name
 from optimizer.knowledge.go_modules import go_needs
 from optimizer.knowledge.images import BaseImage, lookup
@@ -17,17 +18,19 @@ from optimizer.knowledge.twins import distroless, runtime_twins
 from optimizer.model import Model, Stage
 from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of, compiled_program
 from optimizer.model.go_builds import GoBuild
+from optimizer.model.launch import SHELLS
 from optimizer.model.native_made import Made
 from optimizer.model.paths import origin_of
 from optimizer.model.start import start_of
 from optimizer.passes.base import Change, Refusal
 from optimizer.passes.repair.certificates import certificates
 from optimizer.passes.repair.files import left_behind
+from optimizer.passes.repair.own_libraries import own_libraries
 from optimizer.passes.repair.time_zones import time_zones
 from optimizer.passes.split.crates import crate_libraries
 from optimizer.passes.split.go_compile import edited_builds, linked_statically
 from optimizer.passes.split.linked import cgo_libraries, linked_libraries, needs_c, uses_cxx
-from optimizer.passes.split.shared import Refused, apt_install, from_line, installs_of
+from optimizer.passes.split.shared import Refused, apt_install, from_line, installs_of, packages_for
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Dockerfile
 
@@ -64,6 +67,7 @@ def repairs(model: Model, stage: Stage) -> Iterator[Change | Refusal]:
     try:
         languages = {program.language for program in programs}
         change = repair.go() if languages == {"go"} else repair.rust() if languages == {"rust"} else repair.native()
+        change = change if change is not None else own_libraries(model, stage, builder, programs)
         change = change if change is not None else certificates(model, stage, builder, programs)
         change = change if change is not None else time_zones(model, stage, builder, programs)
         change = change if change is not None else left_behind(model, stage, builder, programs)
@@ -144,13 +148,19 @@ class _Repair:
         if any("--target" in build.call.options for build in calls) or "musl" in text or "crt-static" in text or self.configured():
             return None
         libraries = crate_libraries(self.model, self.builder, self.origin, calls[-1].position)
-        return self.on_base(libraries, True, f"{self.names} is linked with the C library")
+        started = source_evidence(self.model.context, RUST_SOURCES).programs if self.model.context is not None else ()
+        return self.on_base(libraries, True, f"{self.names} is linked with the C library", started)
 
     def configured(self) -> bool:
-        """Whether a configuration of Cargo or a toolchain file is in the context, which may choose another target."""
+        """Whether a configuration of Cargo or a toolchain file in the context may choose another target or linker."""
         context = self.model.context
         files = context.files() if context is not None else ()
-        return any(re.search(r"(^|/)(\.cargo/config(\.toml)?|rust-toolchain(\.toml)?)$", file) for file in files)
+        texts = (
+            {f: context.read_text(f) or "" for f in files if re.search(r"(^|/)\.cargo/config(\.toml)?$", f)} if context is not None else {}
+        )
+        target = re.compile(r"^\s*(\[+\s*(build|target|env|host|unstable)\b|target|linker|rustflags|build)", re.MULTILINE)
+        toolchain = any(re.search(r"(^|/)rust-toolchain(\.toml)?$", file) for file in files)
+        return toolchain or any(target.search(text) for text in texts.values())
 
     # C and C++.
 
@@ -204,8 +214,8 @@ class _Repair:
 
     # The base.
 
-    def on_base(self, libraries: tuple[str, ...], cxx: bool, why: str) -> Change | None:
-        """Another base, or packages, for a program that needs the C library and maybe others."""
+    def on_base(self, libraries: tuple[str, ...], cxx: bool, why: str, started: Iterable[str] = ()) -> Change | None:
+        """Another base, or packages, for a program that needs the C library and maybe others. started: the programs that it starts."""
         missing = tuple(p for p in libraries if not in_every_image(p) and p not in self.installed(self.stage))
         if self.origin.libc != "glibc":
             if self.foreign:
@@ -219,13 +229,15 @@ class _Repair:
             return self.with_packages(self.model.file, missing, why) if missing and self.image.package_manager == "apt" else None
         reason = self.lacking if self.foreign or self.older else f"{self.image.text} has no more than that"
         small = distroless("cc" if compiler else "base", self.origin.release)
-        kept = (
+        others = {posixpath.basename(name) for name in started} - {posixpath.basename(place) for place in self.places}
+        kept = not others and (
             self.image.family in ("scratch", "distroless-static", "distroless-base", "distroless-cc") and not absent and small is not None
         )
         reference = f"{small}{self.tag()}" if kept else self.slim()
         image = lookup(reference) if reference is not None else None
         if reference is None or image is None:
             raise Refused(f"{why}, and {reason}; no small image of the same release is known", self.stage.position)
+        missing += tuple(packages_for(others - set(SHELLS), image, missing, self.stage.position)) if others else ()
         self.check_steps(image, reference)
         node = from_line(self.model, self.stage, reference, self.stage.name)
         file = self.model.file.replaced(self.stage.position, self.stage.position + 1, [node])

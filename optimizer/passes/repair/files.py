@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from optimizer.context.native import native_sources
 from optimizer.context.places import Place
 from optimizer.model import Model, Stage
-from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of
+from optimizer.model.compiled_program import CompiledProgram, builds_of, commands_of, native_settings
 from optimizer.model.paths import context_path, is_folder, placements
 from optimizer.passes.base import Change
 from optimizer.passes.split.compiled import copy_line
@@ -31,7 +31,7 @@ def left_behind(model: Model, stage: Stage, builder: Stage, programs: list[Compi
         programs: The programs.
     """
     here, there = model.behind(stage).workdir, model.behind(builder).workdir
-    position = next((p for p in stage.positions for program in programs if _brings(model, p, program.path)), None)
+    position = next((p for p in stage.positions for program in programs if brings(model, p, program.path)), None)
     if position is None or builder.name is None or here is None or there is None:
         return None
     found: dict[str, str] = {}
@@ -40,7 +40,7 @@ def left_behind(model: Model, stage: Stage, builder: Stage, programs: list[Compi
             (place.path, place.path) if place.kind == "absolute" else (posixpath.join(there, place.path), posixpath.join(here, place.path))
         )
         source, target = posixpath.normpath(source), posixpath.normpath(target)
-        brought = any(_brings(model, p, target) for p in stage.positions) or is_folder(model, stage, target, len(model.file.nodes))
+        brought = any(brings(model, p, target) for p in stage.positions) or is_folder(model, stage, target, len(model.file.nodes))
         if _comes_along(model, builder, source) and not brought:
             found[target] = source
     outer = {target: source for target, source in found.items() if not any(target.startswith(f"{other}/") for other in found)}
@@ -64,7 +64,9 @@ def _read(model: Model, programs: Iterable[CompiledProgram]) -> tuple[Place, ...
                 if not any(p.path == e or p.path.startswith(f"{e}/") or e.startswith(f"{p.path}/") for e in module.embeds)
             ]
         elif model.context is not None:
-            found += native_sources(model.context, program.sources, commands_of(model, program.stage)).read
+            found += native_sources(
+                model.context, program.sources, commands_of(model, program.stage), native_settings(model, program.stage)
+            ).read
     written = {p.path for program in programs if program.module is not None for p in program.module.written}
     return tuple(p for p in dict.fromkeys(found) if p.path not in (".", "/") and p.path not in written)
 
@@ -80,7 +82,7 @@ def _comes_along(model: Model, builder: Stage, path: str) -> bool:
     return context_path(model, builder, path) not in (None, ".") and re.search(_SETTINGS, path, re.IGNORECASE) is None
 
 
-def _brings(model: Model, position: int, path: str) -> bool:
+def brings(model: Model, position: int, path: str) -> bool:
     """Whether an instruction may bring a path to its stage: it is copied, lies below what is copied, or holds it."""
     node = model.file.instruction(position)
     if node.keyword == "RUN":

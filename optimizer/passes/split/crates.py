@@ -7,10 +7,11 @@ import re
 import tomllib
 
 from optimizer.context.folder import BuildContext
-from optimizer.knowledge.debian import runtime_packages
+from optimizer.knowledge.debian import plain_name, runtime_packages
 from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
-from optimizer.passes.split.shared import Refused
+from optimizer.passes.split.linked import named_libraries
+from optimizer.passes.split.shared import Refused, installs_of
 
 # Crates that end in -sys and bring their library along, or link the C library's alone.
 _STATIC = frozenset({
@@ -92,13 +93,7 @@ def crate_libraries(model: Model, stage: Stage, image: BaseImage, position: int)
     crates = locked_crates(context, position)
     if "pyo3-ffi" in crates:
         raise Refused("pyo3-ffi links the library of Python", position)
-    scripts = [f for f in context.files() if posixpath.basename(f) == "build.rs"]
-    linking = next((f for f in scripts if "rustc-link-lib" in (context.read_text(f) or "")), None)
-    if linking is not None:
-        raise Refused(f"{linking} links a library, and which package brings that is not followed", position)
-    foreign = next((f for f in context.files() if f.endswith(".rs") and re.search(r"#\s*\[\s*link\s*\(", context.read_text(f) or "")), None)
-    if foreign is not None:
-        raise Refused(f"{foreign} links a library, and which package brings that is not followed", position)
+    own = named_libraries(_linked_by_source(context, position), image, _installed(model, stage), position)
     found: list[str] = []
     for crate in sorted(c for c in crates if c.endswith(("-sys", "_sys")) or c in _DYNAMIC):
         if crate in _STATIC or re.match(r"(windows|winapi|wasm|wasi|apple|android|objc|core-)", crate):
@@ -110,7 +105,40 @@ def crate_libraries(model: Model, stage: Stage, image: BaseImage, position: int)
         if libraries is None:
             raise Refused(f"which library {crate} links is not known", position)
         found += [package for package in libraries if package != "libc6"]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys((*found, *own)))
+
+
+def _installed(model: Model, stage: Stage) -> list[str]:
+    nodes = (model.file.instruction(position) for position in stage.positions)
+    calls = (call for node in nodes if node.keyword == "RUN" for call in installs_of(node) if call.ecosystem == "apt")
+    return [plain_name(package) for call in calls for package in call.packages]
+
+
+def _linked_by_source(context: BuildContext, position: int) -> list[str]:
+    """The libraries that build scripts and attributes of the project's own source link dynamically.
+
+    Sources: the Cargo book, "Build Scripts"; the Rust reference, "The link attribute".
+
+    Raises:
+        Refused: One of them is computed.
+    """
+    crates = {posixpath.dirname(f) for f in context.files() if posixpath.basename(f) == ".cargo-checksum.json"}  # others', taken in
+    found: list[str] = []
+    for file in context.files():
+        if not file.endswith(".rs") or any(file.startswith(f"{crate}/") for crate in crates):
+            continue
+        text = re.sub(r"(?<![:\"])//[^\n]*", "", context.read_text(file) or "")
+        given = re.findall(r"rustc-link-lib=(?:(\w+)(?::[^=\"]*)?=)?([\w+.-]+)\"", text)
+        probed = re.findall(r"\bprobe(?:_library)?\(\s*\"([\w+.-]+)\"", text) if "pkg_config" in text else []
+        attributes = re.findall(r"#\s*\[\s*link\s*\(([^()\]]*)\)", text)
+        named = [(re.search(r"kind\s*=\s*\"(\w+)", one), re.search(r"name\s*=\s*\"([\w+.-]+)\"", one)) for one in attributes]
+        computed = text.count("rustc-link-lib") != len(given) or ("pkg_config" in text and not probed)
+        if computed or any(name is None for _, name in named) or len(re.findall(r"#\s*\[\s*link\s*\(", text)) != len(named):
+            raise Refused(f"{file} links a library by a computed name", position)
+        found += [name for kind, name in given if kind not in ("static", "framework")]
+        found += probed
+        found += [name[1] for kind, name in named if name is not None and (kind is None or kind[1] in ("dylib", "raw"))]
+    return found
 
 
 def _bundled(context: BuildContext) -> bool:

@@ -80,6 +80,30 @@ def linked_libraries(build: NativeBuild, programs: Iterable[Made], image: BaseIm
     return Linked(tuple(dict.fromkeys(found)), names, tuple(p for p in development if p not in used and p not in covered))
 
 
+def named_libraries(names: Iterable[str], image: BaseImage, installed: Iterable[str], position: int) -> tuple[str, ...]:
+    """The packages of the libraries that the source of a program links by name.
+
+    Args:
+        names: The libraries, as behind ``-l``.
+        image: The base of the stage that compiles.
+        installed: The Debian packages that the stage installs.
+        position: The instruction to name in a refusal.
+
+    Raises:
+        Refused: The package of one of them is not known.
+    """
+    development = [p for p in installed if p.endswith("-dev")]
+    found: list[str] = []
+    for name in (name for name in dict.fromkeys(names) if not of_system(name)):
+        package = compiler_library(name)
+        matches = [p for p in (*development, *(development_packages(name) if image.has_toolchain else ())) if brings(p, name)]
+        runtime = (package,) if package is not None else _packages_of(matches[0], image) if matches else None
+        if runtime is None:
+            raise Refused(f"which package brings the library {name} is not known", position)
+        found += [p for p in runtime if p != "libc6"]
+    return tuple(dict.fromkeys(found))
+
+
 def _packages_of(development: str, image: BaseImage) -> tuple[str, ...] | None:
     return libraries_of(development, image.distribution or "", image.release)
 
