@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from optimizer.model import Model, Stage
 from optimizer.model.state import ROOT_USERS
+from optimizer.model.users import decided_user
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
 
@@ -74,8 +75,8 @@ class InsertUser(Pass):
         command = command if command is not None else model.last(stage, "ENTRYPOINT")
         if command is None:
             return
-        user = model.last(stage, "USER")
-        if user is not None and not _for_steps(model, stage, user):
+        user = decided_user(model, stage)
+        if user is not None:
             yield from _existing(model, stage, user, command)
             return
         if model.behind(stage).user not in (*ROOT_USERS, None):
@@ -87,16 +88,6 @@ class InsertUser(Pass):
         from optimizer.passes.account.steps import user_steps  # heavy: it reads the program
 
         yield user_steps(model, stage, command)
-
-
-def _for_steps(model: Model, stage: Stage, user: int) -> bool:
-    """Whether a USER says root where root it was, for the build steps behind it and not for the program."""
-    before, said = model.before(user).user, model.file.instruction(user).value.strip()
-    return (
-        said in ROOT_USERS
-        and before in ROOT_USERS
-        and any(p > user and model.file.instruction(p).keyword in ("RUN", "COPY", "ADD") for p in stage.positions)
-    )
 
 
 def _existing(model: Model, stage: Stage, user: int, command: int) -> Iterator[Change]:

@@ -12,6 +12,7 @@ from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.model import Model, Stage
 from optimizer.model.copies import stage_copies
 from optimizer.model.paths import image_path
+from optimizer.model.users import decided_user
 from optimizer.passes.split.shared import Refused, body_nodes, from_line, line, with_lead
 from optimizer.passes.split.started import Starting, starting
 from optimizer.passes.text import keyword_like, line_end_of
@@ -226,7 +227,7 @@ def _names_workdir(file: Dockerfile, following: list[int]) -> bool:
 
 def _user(model: Model, stage: Stage, split: Split) -> list[Node]:
     if split.user is None:
-        last = model.last(stage, "USER")
+        last = decided_user(model, stage)
         return [model.file.instruction(last)] if last is not None and last <= split.last else []
     return [line(model, stage, "USER", split.user)] if split.user else []
 
@@ -264,8 +265,8 @@ def account_steps(model: Model, stage: Stage) -> list[Instruction]:
 
 
 def has_user(model: Model, stage: Stage) -> bool:
-    """Whether a stage says which user it runs as."""
-    return any(model.file.instruction(p).keyword == "USER" for p in stage.positions)
+    """Whether a stage says which user its program runs as."""
+    return decided_user(model, stage) in stage.positions
 
 
 def is_root(user: str | None) -> bool:
