@@ -28,6 +28,7 @@ from optimizer.passes.repair.installed import (
 from optimizer.passes.repair.managers import start_without_manager
 from optimizer.passes.repair.moved import keep_in_place
 from optimizer.passes.repair.user_base import environment, found_by_user, whole_user_base
+from optimizer.passes.repair.whole_python import once
 from optimizer.passes.split.started import exec_form
 from optimizer.passes.text import comments_above, instruction_like, quote_names
 from optimizer.syntax import Instruction, Node
@@ -118,7 +119,9 @@ def repairs(repair: Repair) -> Iterator[Change | Refusal]:
     if found is not None:
         yield found
         return
-    steps = (_commands_alone, _left_behind, _not_searched, _as_module) if not repair.bare else (_left_behind, _not_searched, _as_module)
+    steps = (
+        (_commands_alone, _left_behind, _not_searched, _as_module, once) if not repair.bare else (_left_behind, _not_searched, _as_module)
+    )
     for step in steps:
         found = step(repair)
         if found is not None:

@@ -33,13 +33,14 @@ def found_by_user(repair: Repair, at: str) -> bool:
     return named or home or at in ("/usr/local", "/usr")
 
 
-def environment(repair: Repair, instead: int | None = None, at: str = USER_BASE) -> Change:
+def environment(repair: Repair, instead: int | None = None, at: str = USER_BASE, why: str = "") -> Change:
     """Install into a virtual environment in the build stage, and copy that.
 
     Args:
         repair: The stage.
         instead: Position of the COPY of root's own packages that this stands in for, None where nothing copies them.
         at: Where that COPY puts them.
+        why: What is wrong with that; by default that they are not found there.
     """
     model, stage, builder = repair.model, repair.stage, repair.installed.builder
     path = f"PATH={VENV}/bin:$PATH"
@@ -57,13 +58,11 @@ def environment(repair: Repair, instead: int | None = None, at: str = USER_BASE)
             continue
         nodes.append(_without_user(model.file.instruction(index)) if index in repair.installed.positions else node)
     file = model.file.replaced(0, len(model.file.nodes), nodes)
-    hidden = (
-        "root's home, where they are, is closed to every other user" if at.startswith("/root") else f"nothing looks for packages in {at}"
-    )
-    why = (hidden,) if instead is not None else ()
+    closed = "root's home, where they are, is closed to every other user"
+    hidden = why or (closed if at.startswith("/root") else f"nothing looks for packages in {at}")
     summary = f"copy the packages that stage {repair.name} installs into the stage that runs"
     touched = (repair.installed.positions[0], *copies[:1], *([old] if old is not None else []), stage.position)
-    return Change(summary, file, touched, (*repair.evidence, *why))
+    return Change(summary, file, touched, (*repair.evidence, *((hidden,) if instead is not None else ())))
 
 
 def _old_path(repair: Repair, at: str) -> int | None:

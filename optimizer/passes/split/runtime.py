@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from optimizer.ecosystems import Action, Call
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.twins import runtime_twins
@@ -123,11 +125,22 @@ def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
 def _installs_wheels(model: Model, stage: Stage, position: int, call: Call) -> bool:
     """Whether a call of pip installs nothing but what another stage has built: files below folders that are copied from it."""
     state = model.before(position)
-    if call.ecosystem != "pip" or call.action is not Action.INSTALL or call.prefix or call.manifests or not call.packages:
+    if call.ecosystem != "pip" or call.action is not Action.INSTALL or call.prefix:
         return False
     copied = [p for p in stage.positions if p < position and model.file.instruction(p).flag("from") is not None]
     targets = [one.target for p in copied for one in placements(model, p) or () if one.stage is not None]
-    return all((path := state.path(word)) is not None and any(path.startswith(f"{t}/") for t in targets) for word in call.packages)
+    if "--no-index" in call.options:
+        found = _folders(call)
+        return bool(found) and all(state.path(folder) in targets for folder in found)
+    inside = ((path := state.path(word)) is not None and any(path.startswith(f"{t}/") for t in targets) for word in call.packages)
+    return bool(call.packages) and not call.manifests and all(inside)
+
+
+def _folders(call: Call) -> list[str]:
+    """Where a call of pip is told to look for wheels."""
+    words = [word.value or word.text for word in call.command.words]
+    apart = [following for word, following in pairwise(words) if word in ("-f", "--find-links")]
+    return apart + [word.partition("=")[2] for word in words if word.startswith("--find-links=")]
 
 
 def _twin(model: Model, stage: Stage, root: Stage, image: BaseImage) -> tuple[BaseImage, str]:
