@@ -147,11 +147,14 @@ def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFa
     from optimizer.passes.split.steps import changes_shell, in_turn, steps_of  # seldom needed
 
     steps = steps_of(node)
-    if steps is None or node.heredocs or any(step.cleans and step.program != "set" for step in steps) or not in_turn(node):
+    if steps is None or node.heredocs or not in_turn(node):
+        return None
+    shipped = _shipped(model, position)
+    if shipped and any(step.cleans and step.program != "set" for step in steps):
         return None
     lead = _lead(steps)
     for count in range(len(steps) - 1, lead, -1):
-        if _takes_away(steps[count]):
+        if shipped and _takes_away(steps[count]):
             return None
         try:
             found = reads(model, position, copies, steps[count - 1].end)
@@ -173,6 +176,14 @@ def _lead(steps: tuple[Step, ...]) -> int:
             break
         count += 1
     return count
+
+
+def _shipped(model: Model, position: int) -> bool:
+    """Whether the layer of a RUN is part of the image: its stage is the final one, or one that this starts from."""
+    stage = model.final
+    while stage.base is not None and position not in stage.positions:
+        stage = model.stages[stage.base]
+    return position in stage.positions
 
 
 def _takes_away(step: Step) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+
+from msgspec import structs
 
 from optimizer.ecosystems import Action, Call, read_call
-from optimizer.passes.split.steps import steps_of
-from optimizer.syntax import Instruction
+from optimizer.passes.split.steps import Step, remaining, steps_of
+from optimizer.syntax import Dockerfile, Instruction
 
 MANAGERS = frozenset({"npm", "yarn", "pnpm", "bun"})
 INSTALLED_MANAGERS = frozenset({"yarn", "pnpm", "bun", "corepack", "yarnpkg", "@yarnpkg/cli-dist", "@pnpm/exe"})
@@ -22,6 +25,12 @@ BINS = {
     "dotenv": "dotenv-cli", "dotenvx": "@dotenvx/dotenvx", "cross-env-shell": "cross-env", "eleventy": "@11ty/eleventy",
     "mikro-orm": "@mikro-orm/cli",
 }  # fmt: skip
+# Programs that compile, bundle, lint or test, and start nothing that serves.
+_TOOLS = frozenset({
+    "typescript", "webpack", "webpack-cli", "gulp", "gulp-cli", "grunt", "grunt-cli", "bower", "eslint", "prettier", "rimraf", "turbo",
+    "nx", "lerna", "esbuild", "rollup", "parcel", "node-gyp", "@nestjs/cli", "@angular/cli", "@vue/cli", "create-react-app", "jest",
+    "npm-check-updates", "tslint", "mocha", "tsup", "@babel/cli", "sass", "less", "postcss-cli", "cross-env", "npm-run-all", "husky",
+})  # fmt: skip
 _PRODUCTION = {"npm": "--omit=dev", "yarn": "--production", "pnpm": "--prod", "bun": "--production"}
 _DEVELOPMENT = re.compile(r"\s+--(include=dev|include dev|production=false)\b")
 
@@ -36,7 +45,7 @@ def sets_up_manager(node: Instruction) -> bool:
     found = steps_of(node)
     steps = [step for step in found or () if not step.cleans and step.program != "corepack"]
     calls = [step.call for step in steps]
-    names = {re.sub(r"(?<=.)@.*", "", name) for call in calls if call is not None and is_global(call) for name in call.packages}
+    names = {_name(name) for call in calls if call is not None and is_global(call) for name in call.packages}
     settings = [c for c in calls if c is not None and (is_global(c) or (c.verb is not None and c.verb.value in ("config", "set")))]
     return found is not None and len(settings) == len(calls) and names <= {*INSTALLED_MANAGERS, "add", "npm"}
 
@@ -81,3 +90,32 @@ def installing(node: Instruction, call: Call) -> str:
     text = node.shell_text
     assert text is not None
     return node.text[text.source(call.command.start) : text.source_end(call.command.end)].strip()
+
+
+def without_tools(file: Dockerfile, node: Instruction, started: Collection[str]) -> Instruction | None:
+    """A RUN without the programs that it installs for the whole image and only building starts.
+
+    Args:
+        file: The Dockerfile.
+        node: The RUN.
+        started: The programs that run in the image.
+
+    Returns:
+        The RUN itself where it installs none, None where it does nothing else.
+    """
+    steps = steps_of(node) or ()
+    needed = {BINS.get(name, name) for name in started}
+    kept: list[Step] = []
+    for step in steps:
+        names = [w for w in step.command.words if _name(w.text) in _TOOLS - needed] if step.call and is_global(step.call) else []
+        if not names:
+            kept.append(step)
+        elif step.call is not None and len(names) < len([p for p in step.call.packages if p not in ("add", "i")]):
+            text = " ".join(word.text for word in step.command.words if word not in names)
+            kept.append(structs.replace(step, text=text))
+    return node if kept == list(steps) else remaining(file, node, tuple(kept), lambda step: True)
+
+
+def _name(word: str) -> str:
+    """The package that a word of an install names, without its version."""
+    return re.sub(r"(?<=.)@.*", "", word)

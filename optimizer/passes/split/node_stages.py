@@ -26,6 +26,7 @@ from optimizer.passes.split.node_commands import (
     production_install,
     project_install,
     sets_up_manager,
+    without_tools,
 )
 from optimizer.passes.split.node_distroless import Bare
 from optimizer.passes.split.node_needs import can_leave_out, install_scripts_use
@@ -84,8 +85,7 @@ class NodeStages:
         self.file = self.model.file
         self.written = self.file.instruction(self.stage.position).value.split()[0]
         works = bool(self.plan.builds or self.plan.checks)
-        taken = "build" in {s.name for s in self.model.stages}
-        self.name = stage_name(self.model, "build" if works or not taken else "dependencies")
+        self.name = stage_name(self.model, "build" if works or len(self.model.stages) == 1 else "dependencies")
         self.copies = stage_copies(self.model, self.stage)
         plan, main = self.plan, self.main
         self.several = len(plan.installs) > 1
@@ -269,6 +269,7 @@ class NodeStages:
             replaced.update(
                 {p: [] for p in (*plan.tools, *plan.global_runs) if p not in plan.rest and sets_up_manager(self.file.instruction(p))}
             )
+        replaced.update({p: nodes for p in plan.global_runs if p not in replaced and (nodes := self._programs(p)) is not None})
         if self.server is not None:
             return self._server(self.server, replaced)
         if self.carried is not None:
@@ -289,6 +290,14 @@ class NodeStages:
                 origin = source if install is main else self.name
                 replaced[install.position] = [_copy(model, stage, origin, place, install.position), *replaced[install.position]]
         return replaced
+
+    def _programs(self, position: int) -> list[Node] | None:
+        """A RUN that installs programs for the whole image with those that run alone; None where it is not known which these are."""
+        application = application_of(self.model, self.stage)
+        if application is None or application.unknown_about("program"):
+            return None
+        shorter = without_tools(self.file, self.file.instruction(position), application.programs)
+        return [shorter] if shorter is not None else []
 
     def _server(self, server: Standalone, replaced: dict[int, list[Node]]) -> dict[int, list[Node]]:
         """With the server that the build makes in the place of packages, and of sources that it does not read."""
