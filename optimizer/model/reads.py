@@ -15,7 +15,7 @@ from optimizer.ecosystems.conda_run import activates, shell_inside
 from optimizer.ecosystems.pip import activated
 from optimizer.model.copied_files import CannotTell, CopiedFiles, InstallsProject
 from optimizer.model.copies import CopyFacts
-from optimizer.model.local_folders import is_local, local_files
+from optimizer.model.local_folders import compiles_in_place, is_local, local_files, setup_reads
 from optimizer.model.model import Model, mounts
 from optimizer.model.state import State
 from optimizer.syntax.heredocs import is_marker
@@ -149,6 +149,9 @@ class _Reader(CopiedFiles):
             self.operands("find", rest[: next((i for i, w in enumerate(rest) if w.text.startswith(("-", "(", "\\", "!"))), len(rest))])
         elif (activated(command) or activates([w.value for w in command.words])) and not self.brings_file(command.words[1]):
             return
+        elif compiles_in_place(command) and (found := self.built()) is not None:
+            self.files.update(found)
+            self.installs = True
         elif _makes_venv(words.words):
             last = words.words[-1]
             folder = last.value if last.value is not None or not _only_env(last.text, self.state) else self.state.expand(last.text)
@@ -251,13 +254,20 @@ class _Reader(CopiedFiles):
         }:
             raise CannotTell("an option leads it to a folder")
         if call.options & {"-e", "--editable"} or any(is_local(p) for p in call.packages):
-            found = local_files(self.model, self.copies, self.cwd, call)
+            found = local_files(self.model, self.copies, self.cwd, call) or self.built(call)
             if found is None:
                 raise InstallsProject("it installs the project itself")
             self.files.update(found)
         for manifest in call.manifests:
             self.requirements(manifest)
         self.installs = self.installs or call.action is Action.INSTALL
+
+    def built(self, call: Call | None = None) -> dict[str, str] | None:
+        """What building the project reads that a call installs, or that lies in the working folder; None where that is not known."""
+        words = [package for package in call.packages if is_local(package)] if call is not None else ["."]
+        if len(words) != 1 or self.model.context is None:
+            return None
+        return setup_reads(self.model, self.copies, self.path(words[0].partition("[")[0]))
 
     def requirements(self, manifest: str) -> None:
         expanded = self.state.expand(manifest)

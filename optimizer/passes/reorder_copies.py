@@ -13,6 +13,7 @@ from optimizer.ecosystems import Action, read_call
 from optimizer.model import Model, Stage
 from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
+from optimizer.model.local_folders import compiles_in_place
 from optimizer.model.reads import Reads, reads
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.text import comments_above, line_end_of, quote_names
@@ -138,8 +139,9 @@ def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts,
 
 
 def _installs(node: Instruction) -> bool:
-    calls = [read_call(c) for c in node.script.commands] if node.script is not None else []
-    return any(call is not None and call.action is Action.INSTALL for call in calls)
+    commands = node.script.commands if node.script is not None else ()
+    calls = [read_call(command) for command in commands]
+    return any(call is not None and call.action is Action.INSTALL for call in calls) or any(map(compiles_in_place, commands))
 
 
 def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFacts]) -> tuple[Reads, int] | None:
@@ -258,13 +260,13 @@ def _immovable(walk: _Walk) -> str | None:
 def _change(model: Model, facts: CopyFacts, walk: _Walk, above: list[CopyFacts]) -> Iterator[Change | Refusal]:
     assert walk.last is not None
     needed: dict[str, str] = {}
-    first: int | None = None
+    readers: dict[str, int] = {}
     for position, found in walk.needs:
         if position <= walk.last:
             for image, file in found.files:
                 if any(copy.image_of(model, file) == image for copy in walk.moving):
                     needed[image] = file
-                    first = position if first is None else first
+                    readers.setdefault(image, position)
     moved_files = _files(model, walk.moving)
     if moved_files is not None and moved_files <= set(needed.values()):
         return  # it copies the manifests and nothing else: it is where it belongs
@@ -278,8 +280,11 @@ def _change(model: Model, facts: CopyFacts, walk: _Walk, above: list[CopyFacts])
     for image in [i for i, file in needed.items() if _already_there(model, facts, above, i, file)]:
         del needed[image]
     assumption = next((r.assumption for _, r in walk.needs if r.assumption), "")
-    new = _manifest_copies(model, walk, needed)
-    nodes, touched = _rearranged(model, walk, new, first)
+    new = {
+        reader: _manifest_copies(model, walk, {i: f for i, f in needed.items() if readers[i] == reader})
+        for reader in sorted({readers[i] for i in needed})
+    }
+    nodes, touched = _rearranged(model, walk, new)
     start, end = walk.moving[0].position, walk.last
     reordered = model.file.replaced(comments_above(model.file, start), end + 1, nodes)
     lines = [model.file.line(p) for p, r in walk.needs if r.installs]
@@ -382,8 +387,11 @@ def _is_lock(file: str) -> bool:
     return "lock" in posixpath.basename(file) or file.endswith((".sum", "npm-shrinkwrap.json"))
 
 
-def _rearranged(model: Model, walk: _Walk, new: list[Instruction], first: int | None) -> tuple[list[Node], tuple[int, ...]]:
-    """The nodes from the first moving COPY to the last install in their new order, and the indices of what moved."""
+def _rearranged(model: Model, walk: _Walk, new: dict[int, list[Instruction]]) -> tuple[list[Node], tuple[int, ...]]:
+    """The nodes from the first moving COPY to the last install in their new order, and the indices of what moved.
+
+    new: new instructions by the RUN that they belong in front of.
+    """
     assert walk.last is not None
     nodes = model.file.nodes
     moving = {c.position for c in walk.moving}
@@ -391,13 +399,13 @@ def _rearranged(model: Model, walk: _Walk, new: list[Instruction], first: int | 
     taken = {i for block in blocks.values() for i in block}
     start, end = comments_above(model.file, walk.moving[0].position), walk.last + 1
     spaced = any(isinstance(nodes[i], Blank) for i in range(walk.moving[0].position + 1, end))
-    first_lead = comments_above(model.file, first) if first is not None else None
+    leads = {comments_above(model.file, position): copies for position, copies in new.items()}
     halves = _halves(model, walk.last, walk.cut) if walk.cut else None
     out: list[Node] = []
     for i in range(start, end):
-        if i == first_lead:
-            out.extend(new)
-            if new and spaced and isinstance(nodes[i], Comment):
+        if i in leads:
+            out.extend(leads[i])
+            if spaced and isinstance(nodes[i], Comment):
                 out.append(Blank(model.file.newline))
         if i in taken:
             continue

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import re
 
+from optimizer.model.local_folders import compiles_in_place
 from optimizer.passes.split.steps import Step, steps_of
 from optimizer.syntax import Instruction
-
-
-def compiles_in_place(step: Step) -> bool:
-    """Whether a step leaves the extensions of the project that it stands in among the sources."""
-    words = [word.value for word in step.command.words]
-    in_place = words[2:3] == ["build_ext"] and bool({"--inplace", "-i"} & set(words[3:]))
-    return re.fullmatch(r"python[\d.]*", step.program or "") is not None and words[1:2] == ["setup.py"] and in_place
 
 
 def installs_by_setup(step: Step) -> bool:
@@ -40,4 +34,4 @@ def checks(step: Step) -> bool:
 def sets_up(node: Instruction) -> bool:
     """Whether a RUN compiles or installs the project by its setup.py."""
     steps = steps_of(node) or () if "setup.py" in node.text else ()
-    return any(compiles_in_place(step) or installs_by_setup(step) for step in steps)
+    return any(compiles_in_place(step.command) or installs_by_setup(step) for step in steps)

@@ -13,7 +13,7 @@ from optimizer.ecosystems.pip import activated, project_name
 from optimizer.model import Model, Stage
 from optimizer.model.copied_files import CannotTell, InstallsProject
 from optimizer.model.copies import CopyFacts, stage_copies
-from optimizer.model.local_folders import is_local
+from optimizer.model.local_folders import compiles_in_place, is_local
 from optimizer.model.paths import placements, search_path
 from optimizer.model.reads import reads
 from optimizer.model.state import State
@@ -30,7 +30,7 @@ from optimizer.passes.split.python_managers import (
     without_system,
 )
 from optimizer.passes.split.python_plan import Plan
-from optimizer.passes.split.python_setup import checks, compiles_in_place, installs_by_setup, sets_up
+from optimizer.passes.split.python_setup import checks, installs_by_setup, sets_up
 from optimizer.passes.split.shared import Refused, installs_of
 from optimizer.passes.split.steps import FILE_COMMANDS, SYSTEM_COMMANDS, Step, changes_shell, remaining, steps_of, tells
 from optimizer.syntax import Instruction
@@ -131,7 +131,7 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
     system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
     checked = [step for step in steps if checks(step)]
     entering = [step for step in steps if activated(step.command) is not None]
-    compiled = [step for step in steps if compiles_in_place(step)]
+    compiled = [step for step in steps if compiles_in_place(step.command)]
     installed = [step for step in steps if installs_by_setup(step)]
     others = [
         step
