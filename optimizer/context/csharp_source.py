@@ -320,6 +320,10 @@ class _Reader(Found):
         combined = re.match(r"(?:System\.IO\.)?Path\s*\.\s*(Combine|Join|GetFullPath)\s*\(", piece)
         if combined and piece.endswith(")"):
             return join(*(self.value(source, part, depth + 1) for part in split_expressions(piece, combined.end())))
+        above = re.match(r"(?:System\.IO\.)?Path\s*\.\s*GetDirectoryName\s*\(", piece)
+        if above and piece.endswith(")"):
+            text = self.value(source, piece[above.end() : -1], depth + 1)
+            return text if HOLE in text else posixpath.dirname(text)
         if re.fullmatch(r"(?:System\.IO\.)?Path\s*\.\s*GetTemp\w+\s*\(\s*\)", piece):
             return TEMPORARY
         if re.fullmatch(

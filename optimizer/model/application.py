@@ -35,7 +35,7 @@ from optimizer.model.node_program import use_node
 from optimizer.model.paths import image_path
 from optimizer.model.sources import SOURCES, source_use
 from optimizer.model.start import healthcheck_of, start_of
-from optimizer.model.started import Start
+from optimizer.model.started import Start, Started
 from optimizer.model.stores import settings_files, settings_stores, source_stores
 from optimizer.model.used import MadeServer, Used
 
@@ -95,6 +95,12 @@ def application_of(model: Model, stage: Stage) -> Application | None:
     return kept[stage.index]
 
 
+def _path_of(command: Started) -> str | None:
+    """The path of the program that a command starts, None where that is only known when it runs."""
+    program = command.words[0] if command.words else None
+    return posixpath.normpath(posixpath.join(command.folder or "/", program)) if program is not None and "/" in program else None
+
+
 @dataclass
 class Gatherer:
     """What is found of a program while its source is read; the modules of the languages add to it."""
@@ -121,6 +127,8 @@ class Gatherer:
         state = self.model.behind(self.stage)
         self.environment = {name: value for name, value in state.env.items() if value is not None}
         folders = [c.folder for c in self.start.commands if c.name and (PYTHON.fullmatch(c.name) or c.name in LANGUAGES)]
+        if not folders:
+            folders = [c.folder for c in self.start.commands if _path_of(c) in self.start.entries]
         self.folders = tuple(dict.fromkeys(folders)) or (state.workdir,)
 
     def gather(self) -> Application:

@@ -227,7 +227,8 @@ class _Reader(CopiedFiles):
 
     def system(self, call: Call) -> None:
         self.outside_the_system()
-        if any(p.startswith((".", "/", "~")) or p.endswith((".deb", ".rpm", ".apk")) for p in call.packages if p != "."):
+        files = [p for p in call.packages if p != "." and (p.startswith((".", "/", "~")) or p.endswith((".deb", ".rpm", ".apk")))]
+        if files and call.action is not Action.REMOVE:  # apk's virtual packages begin with a dot
             raise CannotTell("it installs a package file")
         if call.options & {"-c", "--config-file", "--repositories-file", "--keys-dir", "--config", "--installroot", "-p", "--root"}:
             raise CannotTell("an option leads it to a file")

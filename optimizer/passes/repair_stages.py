@@ -31,7 +31,7 @@ class RepairStages(Pass):
         image of the distribution that it is compiled on, as does one in Rust. Libraries that it is linked with, the certificates
         that a client of TLS checks others by, and time zones that it looks up by name come along, and so do files of the project
         that it reads by name, such as templates. A Java program gets the runtime of the version that it is compiled for,
-        and the jars that its class path names.
+        and the jars that its class path names, and one of .NET the runtime of its version, ASP.NET's where it is built on that.
 
     Why
         Such an image builds and does not start: ``COPY --from=build /app /app`` brings the project, but pip
@@ -84,6 +84,11 @@ class RepairStages(Pass):
             from optimizer.passes.repair.java import repairs as java_repairs
 
             yield from java_repairs(model, stage)
+            return
+        if stage.image.family in ("dotnet-runtime", "dotnet-aspnet") and model.dependencies[stage.index]:
+            from optimizer.passes.repair.dotnet import repairs as dotnet_repairs
+
+            yield from dotnet_repairs(model, stage)
             return
         if stage.image.family not in ("python", "distroless-python3"):
             return

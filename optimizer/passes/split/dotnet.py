@@ -72,13 +72,15 @@ class _Splitter:
         self.program = DotnetProgram(model, stage, command, context)
         self.publish, self.source, self.evidence = self.program.publish, self.program.source, self.program.evidence
         self.workdir = model.before(command).workdir or "/"
+        self.folder = self.program.started.folder or self.workdir
         self.last = self.last_of_build()
 
     def change(self) -> Change:
         model, stage, publish = self.model, self.stage, self.publish
         runtime, reference = self.program.base()
         self.program.check_address(runtime)
-        moved = self.workdir == publish.place and publish.output != self.workdir
+        by_script = self.program.started.source not in ("CMD", "ENTRYPOINT")
+        moved = self.workdir == publish.place and publish.output != self.workdir and not by_script
         packages = self.program.packages(runtime, self.last)
         self.program.check_user(runtime, self.last)
         name = stage_name(model)
@@ -137,12 +139,12 @@ class _Splitter:
             data = [d for d in data if not (is_below(d, publish.place) and _PUBLISHED.search(posixpath.relpath(d, publish.place)))]
         evidence = SourceEvidence((), self.source.literals, (), (), self.source.code, ())
         places = [p.path for p in (*self.source.read, *self.source.written) if p.kind != "absolute"]
-        named = [posixpath.normpath(posixpath.join(self.workdir, path)) for path in named_paths(evidence, places)]
+        named = [posixpath.normpath(posixpath.join(self.folder, path)) for path in named_paths(evidence, places)]
         taken = [n for n in named if any(is_below(d, n) for d in data)]
         settings = [
-            d for d in data if posixpath.dirname(d) == self.workdir and re.fullmatch(r"appsettings(\.\w+)?\.json", posixpath.basename(d))
+            d for d in data if posixpath.dirname(d) == self.folder and re.fullmatch(r"appsettings(\.\w+)?\.json", posixpath.basename(d))
         ]
-        taken += [*settings, *(d for d in data if served and is_below(d, posixpath.join(self.workdir, "wwwroot")))]
+        taken += [*settings, *(d for d in data if served and is_below(d, posixpath.join(self.folder, "wwwroot")))]
         computed = any(u.about == "read" for u in self.source.unknown)
         if computed and [d for d in data if not any(is_below(d, t) for t in taken)]:
             taken += in_folders(self.model, self.stage, data, everything, self.last)

@@ -12,6 +12,7 @@ from optimizer.ecosystems import SYSTEM, Action, read_call
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
+from optimizer.model.copies import stage_copies
 from optimizer.model.dotnet_builds import Publish, publishes
 from optimizer.model.launch import option
 from optimizer.model.sources.dotnet import published, sources_of
@@ -76,18 +77,26 @@ class DotnetProgram:
         unknown = (*(start.unknown if start is not None else ()), *(health.unknown if health is not None else ()))
         if start is None or unknown:
             raise Refused(f"what starts is not known: {unknown[0] if unknown else 'no command'}", self.command)
-        if start.scripts:
-            raise Refused(f"{start.scripts[0]} starts the program, and may need the SDK", self.command)
         self.programs = {n for c in (health.commands if health is not None else ()) if (n := c.name)}
-        for command in reversed(start.commands):
-            found = published(model, stage, command)
-            if isinstance(found, str):
-                raise Refused(found, self.command)
-            if found is not None:
-                self.programs |= {n for c in start.commands if c is not command and (n := c.name)}
+        made = [(command, published(model, stage, command)) for command in start.commands]
+        reason = next((found for _, found in made if isinstance(found, str)), None)
+        if reason is not None:
+            raise Refused(reason, self.command)
+        for command, found in reversed(made):
+            if isinstance(found, Publish):
+                self._check_scripts(start.scripts, found)
+                own = {*map(posixpath.basename, start.scripts), *start.renamed}
+                self.programs |= {n for c in start.commands if c is not command and (n := c.name) and n not in own}
                 return command, found
         reasons = [r for r in publishes(model, stage) if isinstance(r, str)]
         raise Refused(reasons[0] if reasons else "no program of `dotnet publish` is seen to start", self.command)
+
+    def _check_scripts(self, scripts: tuple[str, ...], publish: Publish) -> None:
+        """Refuse a start script that stays with the sources in the stage that builds."""
+        copies = [copy for copy in stage_copies(self.model, self.stage) if copy.position > publish.position]
+        for script in scripts:
+            if not any(copy.image_of(self.model, script) for copy in copies):
+                raise Refused(f"{script} starts the program, and lies among the sources", self.command)
 
     def _read(self) -> CsharpEvidence:
         """The source; refused where the program needs the SDK, or what it needs is not known."""
