@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import posixpath
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from optimizer.context.javascript_packages import FACTORIES
+from optimizer.context.javascript_parameters import Callers, Parameter, parameter_values, parameters_of, uses_of
 from optimizer.context.javascript_tree import arguments, literal, module_name, pairs, parser, plain_object, text_of, unescape
-from optimizer.context.places import HOLE, ROOT, TEMPORARY, join, parent
+from optimizer.context.javascript_values import as_text, few, later_part, product
+from optimizer.context.places import HOLE, TEMPORARY, join, parent
 from optimizer.context.scopes import UNKNOWN, Value, Values
 from optimizer.context.scopes import Binding as AnyBinding
 from optimizer.context.scopes import Scope as AnyScope
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
 Scope: TypeAlias = "AnyScope[Node]"
 Elsewhere: TypeAlias = "Callable[[str, str, str, int], Values]"
 
-_MANY = 12  # more alternatives than this count as unknown
 _DEPTH = 40  # of expressions in expressions, names followed
 _FUNCTIONS = {
     "function_declaration", "function_expression", "generator_function", "generator_function_declaration", "arrow_function",
@@ -30,16 +33,21 @@ _FUNCTIONS = {
 
 class Module:
     """A parsed file. folders: the folders `__dirname` may be when it runs, as path texts; environment: variables known;
-    elsewhere: gives the values that another module of the context exports, for `(this file, module name, export, depth)`.
+    elsewhere: gives the values that another module of the context exports, for `(this file, module name, export, depth)`;
+    callers: those that other modules call what this one exports with.
     """
 
-    def __init__(self, path: str, text: str, folders: tuple[str, ...], environment: Mapping[str, str], elsewhere: Elsewhere) -> None:
+    def __init__(
+        self, path: str, text: str, folders: tuple[str, ...], environment: Mapping[str, str], elsewhere: Elsewhere, callers: Callers
+    ) -> None:
         self.elsewhere = elsewhere
+        self.callers = callers
         self.path = path
         self.folders = folders
         self.environment = environment
         self.tree = parser(posixpath.splitext(path)[1]).parse(text.encode("utf-8", "replace"))
         self._known: dict[tuple[int, str], Values] = {}
+        self._parameters: dict[tuple[int, str], tuple[Parameter, Scope]] = {}
         self.scope: Scope = AnyScope(None)
         self.aliases: dict[str, str] = {}
         self.calls: list[tuple[Node, Scope]] = []
@@ -47,6 +55,15 @@ class Module:
         self.attributes: dict[str, list[tuple[Node, Scope]]] = {}
         self.environment_names: dict[str, tuple[str, Node | None]] = {}
         self._walk()
+
+    @cached_property
+    def uses(self) -> Counter[str]:
+        """How often each name is used."""
+        return uses_of(self.tree.root_node)
+
+    def forget(self) -> None:
+        """Forget which values names have, since more modules are known."""
+        self._known.clear()
 
     def line(self, node: Node) -> int:
         return node.start_point[0] + 1
@@ -74,6 +91,8 @@ class Module:
                 given = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
                 for parameter in given.named_children if given and given.type == "formal_parameters" else [given] if given else []:
                     self._bind(parameter.child_by_field_name("pattern") or parameter, None, scope)
+                for text, found in parameters_of(node):
+                    self._parameters[(id(scope), text)] = found, scope
             elif kind == "variable_declarator":
                 self._bind(node.child_by_field_name("name"), node.child_by_field_name("value"), scope)
             elif kind in ("assignment_expression", "augmented_assignment_expression"):
@@ -192,7 +211,7 @@ class Module:
         """All values an expression may have; `HOLE` for one that is not known, or as the unknown part of a text."""
         if node is None or depth > _DEPTH:
             return UNKNOWN
-        return _few(self._evaluate(node, scope, depth))
+        return few(self._evaluate(node, scope, depth))
 
     def _evaluate(self, node: Node, scope: Scope, depth: int) -> Values:
         def of(other: Node | None) -> Values:
@@ -203,7 +222,7 @@ class Module:
                 return ("".join(unescape(child) for child in node.named_children),)
             case "template_string":
                 parts = [of(c.named_children[0]) if c.type == "template_substitution" else (unescape(c),) for c in node.named_children]
-                return tuple("".join(map(_text, combination)) for combination in _product(parts))
+                return tuple("".join(map(as_text, combination)) for combination in product(parts))
             case "number":
                 return (int(text_of(node)) if text_of(node).isdecimal() else HOLE,)
             case "true" | "false":
@@ -218,7 +237,7 @@ class Module:
                 if text_of(node.child_by_field_name("object")) == "process.env":
                     return tuple(self._variable(key) for key in of(node.child_by_field_name("index")))
             case "array":
-                return _product([UNKNOWN if child.type == "spread_element" else of(child) for child in node.named_children])
+                return product([UNKNOWN if child.type == "spread_element" else of(child) for child in node.named_children])
             case "ternary_expression":
                 # `process.env.X ? … : …`: a variable that nothing sets is not there.
                 if not any(of(node.child_by_field_name("condition"))):
@@ -230,7 +249,7 @@ class Module:
                     case "||" | "??":
                         return (*(value for value in left if value), *(right if HOLE in left or not all(left) else ()))
                     case "+":
-                        return tuple(f"{_text(a)}{_text(b)}" for a, b in _product([left, right]))
+                        return tuple(f"{as_text(a)}{as_text(b)}" for a, b in product([left, right]))
             case "parenthesized_expression" | "as_expression" | "non_null_expression" | "await_expression" | "satisfies_expression":
                 return of(node.named_children[0]) if node.named_children else UNKNOWN
             case "unary_expression" if text_of(node.child_by_field_name("operator")) == "+":
@@ -250,6 +269,9 @@ class Module:
             if key in self._known:
                 return self._known[key]
             self._known[key] = UNKNOWN  # for a name that stands for itself
+            if key in self._parameters and len(bindings) == 1:
+                self._known[key] = few(parameter_values(self, self._parameters[key][0], depth, self.callers))
+                return self._known[key]
             values = [(binding, self.values(binding.node, where, depth + 1)) for binding in bindings]
             self._known[key] = tuple(
                 itertools.chain.from_iterable(
@@ -291,7 +313,7 @@ class Module:
         if key not in self._known:
             self._known[key] = UNKNOWN  # for a name that stands for itself
             values = (value for one, where in self.attributes[name] for value in self.values(one, where, depth + 1))
-            self._known[key] = _few(values)
+            self._known[key] = few(values)
         return self._known[key]
 
     def _entry(self, tables: list[Node], names: tuple[str, ...], scope: Scope, depth: int) -> Values:
@@ -348,13 +370,13 @@ class Module:
         parts = [UNKNOWN if argument.type == "spread_element" else self.values(argument, scope, depth + 1) for argument in given]
         if name in ("path.join", "path.posix.join"):
             # Unlike os.path.join, a later absolute part does not start anew.
-            return tuple(join(*(_later(p) if i else _text(p) for i, p in enumerate(c))) for c in _product(parts))
+            return tuple(join(*(later_part(p) if i else as_text(p) for i, p in enumerate(c))) for c in product(parts))
         if name in ("path.resolve", "path.posix.resolve"):
-            return tuple(join(*map(_text, combination)) for combination in _product(parts))
+            return tuple(join(*map(as_text, combination)) for combination in product(parts))
         if not parts:
             return UNKNOWN
         if name == "path.dirname":
-            return tuple(parent(_text(value)) for value in parts[0])
+            return tuple(parent(as_text(value)) for value in parts[0])
         if name in ("url.fileURLToPath", "fileURLToPath", "path.normalize", "String", "url.pathToFileURL"):
             return parts[0]
         if name in ("Number", "parseInt", "Number.parseInt"):
@@ -362,29 +384,9 @@ class Module:
                 int(v) if isinstance(v, int) or (isinstance(v, str) and v.isdecimal()) else v if v is None else HOLE for v in parts[0]
             )
         if name in ("URL", "url.URL") and len(parts) == 2:
-            return tuple(join(parent(_text(base)), _text(path)) for path, base in _product(parts))
+            return tuple(join(parent(as_text(base)), as_text(path)) for path, base in product(parts))
         return UNKNOWN
 
 
 def _nodes(bindings: Iterable[AnyBinding[Node]]) -> list[Node]:
     return [binding.node for binding in bindings if binding.node is not None]
-
-
-def _few(values: Iterable[Value]) -> Values:
-    """Values without doubles; too many of them count as unknown."""
-    found = tuple(dict.fromkeys(values))
-    return found if len(found) <= _MANY else UNKNOWN
-
-
-def _product(parts: list[Values]) -> tuple[tuple[Value, ...], ...]:
-    found = tuple(itertools.islice(itertools.product(*parts), _MANY + 1))
-    return found if len(found) <= _MANY else (tuple(part[0] if len(part) == 1 else HOLE for part in parts),)
-
-
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) else HOLE
-
-
-def _later(value: Value) -> str:
-    text = _text(value)
-    return HOLE if text.startswith(ROOT) else text.lstrip("/")

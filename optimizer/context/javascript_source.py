@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from optimizer.context.javascript_module import Module
 
+_ROUNDS = 3  # of reading everything again, which may lead to more modules
 MAXIMUM_SOURCE = 4 << 20  # characters that are read; more of it counts as unknown
 SOURCES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _COMPILED = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
@@ -133,15 +134,17 @@ def javascript_evidence(
     program begins with; provided: a pattern of module names that are neither files nor packages.
     """
     reader = _Reader(context, posixpath.normpath(entry), runs_as, environment or {}, provided)
-    pending, done = [reader.entry, *also], set()
+    pending = [reader.entry, *also]
     if not context.exists(reader.entry):
         reader.findings.unknown.add(Unknown("context", reader.entry, "is not in the build context"))
         pending = []
-    while pending:
-        path = pending.pop()
-        if path not in done:
-            done.add(path)
-            pending += reader.read(path)
+    done = reader.follow(pending)
+    for _ in range(_ROUNDS if reader.asked else 0):
+        before = done
+        reader.start_again()
+        done = reader.follow(sorted(before))
+        if done == before:
+            break
     found = reader.findings
     return JavaScriptEvidence(
         tuple(sorted(found.modules)), tuple(sorted(done)), tuple(sorted(found.programs)), tuple(sorted(found.read)),
@@ -160,9 +163,41 @@ class _Reader:
         self.environment = environment
         self.findings = Findings()
         self.total = 0
+        self.complete = False  # whether all modules are known, so that calls of what one exports are
+        self.asked = False
         self._modules: dict[str, Module | None] = {}
         self._exports: dict[tuple[str, str], Values] = {}
         self._paths: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+
+    def follow(self, pending: list[str]) -> set[str]:
+        """Read files and all that they load. Returns the files."""
+        done: set[str] = set()
+        while pending:
+            path = pending.pop()
+            if path not in done:
+                done.add(path)
+                pending += self.read(path)
+        return done
+
+    def start_again(self) -> None:
+        """Forget what was found, now that all modules are known."""
+        self.complete = True
+        self.findings = Findings()
+        self._exports.clear()
+        for module in self._modules.values():
+            if module is not None:
+                module.forget()
+
+    def _callers(self, path: str, exported: str, index: int, depth: int) -> Values:
+        from optimizer.context.javascript_parameters import calls_from
+
+        if not self.complete:
+            self.asked = True
+            return UNKNOWN
+        if depth > 30:
+            return UNKNOWN
+        modules = [module for module in self._modules.values() if module is not None]
+        return calls_from(modules, self.find, path, exported, index, depth)
 
     def module(self, path: str) -> Module | None:
         from optimizer.context.javascript_module import Module
@@ -178,7 +213,7 @@ class _Reader:
                 self._modules[path] = None
             else:
                 try:
-                    self._modules[path] = Module(path, text, self._folders(path), self.environment, self._elsewhere)
+                    self._modules[path] = Module(path, text, self._folders(path), self.environment, self._elsewhere, self._callers)
                 except RecursionError:
                     self._modules[path] = None
         return self._modules[path]

@@ -231,6 +231,48 @@ def test_every_module_of_a_folder_is_loaded_where_its_name_is_computed(make_cont
     assert [item.what for item in found.unknown] == ["loads a computed module"]
 
 
+@pytest.mark.parametrize(
+    ("source", "places"),
+    [
+        ("function make(d) { fs.mkdirSync(d) } make('a'); make('b')", {"cwd:a/", "cwd:b/"}),
+        ("const make = (d = 'a') => fs.mkdirSync(d); make(); make('b')", {"cwd:a/", "cwd:b/"}),
+        ("class S { constructor(d = 'a') { this.d = d } put(n) { fs.writeFileSync(this.d + '/' + n) } } new S('b')", {"cwd:b/"}),
+        ("const { put } = require('./util'); put('a')", {"cwd:a"}),
+        ("const util = require('./util'); util.put('a'); util.put('b')", {"cwd:a", "cwd:b"}),
+        ("require('./util').put('a')", {"cwd:a"}),
+        ("const Store = require('./store'); new Store('a')", {"cwd:a/x"}),
+    ],
+)
+def test_parameters_are_what_calls_give(make_context, source, places):
+    others = {
+        "util.js": "const fs = require('fs'); function put(f) { fs.writeFileSync(f) } module.exports = { put };",
+        "store.js": "const fs = require('fs'); module.exports = class Store { constructor(d) { fs.writeFileSync(d + '/x') } };",
+    }
+    found = read(make_context, source, **others)
+    assert (texts(found.written), found.unknown) == (places, ())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "function make(d) { fs.mkdirSync(d) } make('a'); names.forEach(make)",
+        "function make(d) { fs.mkdirSync(d) } make('a'); module.exports = { make }; register(make)",
+        "exports.make = (d) => fs.mkdirSync(d)",
+        "function make(d) { fs.mkdirSync(d) } make(...names)",
+        "const { put } = require('./util'); put('a'); names.forEach(put)",
+        "const all = { ...require('./util') }; require('./util').put('a'); all.put(x)",
+        "const util = require('./util'); util.put('a'); names.forEach(util.put)",
+        "require('./barrel'); require('./util').put('a')",
+    ],
+)
+def test_parameters_are_unknown_where_functions_are_handed_on(make_context, source):
+    others = {
+        "util.js": "const fs = require('fs'); function put(f) { fs.writeFileSync(f) } module.exports = { put };",
+        "barrel.js": "export { put } from './util';",
+    }
+    assert [item.about for item in read(make_context, source, **others).unknown_about("write")] == ["write"]
+
+
 def test_packages_whose_places_are_found_are_told(make_context):
     found = read(make_context, "const S = require('session-file-store')(s); const x = require('node-persist'); new S();")
     assert found.settled == ("session-file-store",)
