@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from optimizer.model import Model, mounts
+from optimizer.model import Model, Stage, mounts
 from optimizer.model.copies import copy_facts, stage_copies
 from optimizer.model.paths import Placement, is_folder, placements, within
 from optimizer.model.state import ROOT_USERS
@@ -118,7 +118,7 @@ def _brought(model: Model, run: ReadableRun, rights: Rights) -> _Brought | str |
     for path in rights.paths:
         if rights.deep and (stage.base is not None or (stage.image is None and stage.reference != "scratch")):
             return "the base may have files there"
-        if path in _SHARED or (rights.deep and any(within(path, f) for f in _OF_THE_IMAGE) and not _FRESH.fullmatch(path)):
+        if path in _SHARED or (rights.deep and any(within(path, f) for f in _OF_THE_IMAGE) and not _is_fresh(stage, path)):
             return "the base may have files there" if rights.deep else None
         if stage.image is not None and any(within(path, volume) or within(volume, path) for volume in stage.image.volumes):
             return "a volume lies there"
@@ -164,6 +164,12 @@ def _brought(model: Model, run: ReadableRun, rights: Rights) -> _Brought | str |
     parents = [parent for folder in made for parent in _parents(folder) if any(within(parent, path) for path in rights.paths)]
     given = {path for path in {*made, *parents} if writer is None or not is_folder(model, stage, path, writer)}
     return _Brought(tuple(copies), tuple(sorted(given)), writer)
+
+
+def _is_fresh(stage: Stage, path: str) -> bool:
+    """Whether a folder holds nothing of the base image: one below those of the image, or the home of an account that it has not."""
+    parent, _, name = path.rpartition("/")
+    return _FRESH.fullmatch(path) is not None or (parent == "/home" and stage.image is not None and name not in stage.image.users)
 
 
 def _gives_away(model: Model, run: ReadableRun, rights: Rights, position: int) -> bool:
@@ -237,11 +243,21 @@ def _folders_of(model: Model, position: int, paths: tuple[str, ...], end: int | 
         inside = [word for word in words if word is not None and any(within(word, path) for path in paths)]
         if command.name == "mkdir" and not command.redirects and None not in words:
             made += inside
-        elif command.name in MAKES_ACCOUNTS and not _names_one(command, paths):
+        elif command.name in MAKES_ACCOUNTS and (_makes_no_home(model, position, command) or not _names_one(command, paths)):
             continue  # a home there would come with files of its own
         elif command.name != "chmod" and not all(command_keeps(state, command, path, None, deep=True) for path in paths):
             return None
     return made
+
+
+def _makes_no_home(model: Model, position: int, command: Command) -> bool:
+    """Whether a command makes an account or a group without a folder: by its options, or since Debian's useradd makes none unasked."""
+    words = [word.text for word in command.words[1:]]
+    asked = any(re.fullmatch(r"-[a-zA-Z]*m|--create-home", word) for word in words)
+    stage = model.stage_of(position)
+    debian = stage is not None and stage.image is not None and stage.image.distribution in ("debian", "ubuntu")
+    forbidden = {"-M", "--no-create-home"} & set(words)
+    return command.name in ("groupadd", "addgroup") or (command.name == "useradd" and not asked and (debian or bool(forbidden)))
 
 
 def _names_one(command: Command, paths: tuple[str, ...]) -> bool:
