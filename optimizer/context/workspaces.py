@@ -27,16 +27,20 @@ _RUNNERS = {"turbo": ("run",), "lerna": ("run",), "wsrun": ()}
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A package and the members of the workspace that it is the root of; problems: why there may be other members."""
+    """A package and the members of the workspace that it is the root of.
+
+    problems: why there may be other members; linked: packages in folders of the context that are dependencies by their path.
+    """
 
     root: PackageJson
     members: tuple[PackageJson, ...]
     problems: tuple[str, ...]
+    linked: tuple[PackageJson, ...] = ()
 
     @property
     def packages(self) -> tuple[PackageJson, ...]:
-        """The root and the members."""
-        return (self.root, *self.members)
+        """The root, the members and what is linked."""
+        return (self.root, *self.members, *self.linked)
 
     def named(self, selector: str) -> tuple[PackageJson, ...]:
         """The members that a name or a path relative to the root stands for; ``name...`` takes those it depends on as well."""
@@ -59,14 +63,26 @@ def workspace_of(context: BuildContext, folder: str = ".") -> Workspace | None:
         return None
     folders, problems = workspace_folders(context, root)
     members = [package for at in folders if at != root.folder and (package := package_json(context, at)) is not None]
-    return Workspace(root, tuple(members), problems)
+    return Workspace(root, tuple(members), problems, _linked(context, (root, *members)))
+
+
+def _linked(context: BuildContext, packages: tuple[PackageJson, ...]) -> tuple[PackageJson, ...]:
+    """The packages in folders of the context that others depend on by their path, and those that these depend on."""
+    found = list(packages)
+    for package in found:  # which grows on the way
+        for spec in package.local.values():
+            path = posixpath.normpath(posixpath.join(package.folder, spec.partition(":")[2])) if spec.startswith("file:") else ".."
+            other = package_json(context, path) if not path.startswith("..") and context.is_dir(path) else None
+            if other is not None and all(other.folder != known.folder for known in found):
+                found.append(other)
+    return tuple(found[len(packages) :])
 
 
 def workspace_around(context: BuildContext, folder: str) -> Workspace | None:
     """The nearest workspace that has a folder's package for a member or root; None when there is none."""
     while True:
         found = workspace_of(context, folder)
-        if found is not None and found.members:
+        if found is not None and (found.members or found.linked):
             return found
         if folder in (".", ""):
             return None

@@ -136,11 +136,11 @@ def _origin(gatherer: Gatherer, path: str) -> str | None:
 
 
 def _members(gatherer: Gatherer, modules: tuple[str, ...]) -> list[str]:
-    """The entries of the workspace's members among imported modules; one that a build makes by its place in the image."""
+    """The entries of the workspace's members, and of linked packages, among imported modules; one that a build makes by its place in the image."""
     folder = gatherer.package.folder if gatherer.package is not None else "."
     root = workspace_around(gatherer.context, folder)
     found = []
-    for member in root.members if root is not None else ():
+    for member in (*root.members, *root.linked) if root is not None else ():
         if member.name is None or member.name not in modules:
             continue
         main = member.main or "index.js"

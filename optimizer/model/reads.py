@@ -343,11 +343,14 @@ class _Reader(CopiedFiles):
         assert self.model.context is not None
         folder = posixpath.dirname(source) or "."
         package = package_json(self.model.context, folder)
-        local = [
-            f"{n}: {spec}" for n, spec in (package.local.items() if package else ()) if spec.startswith(("file:", "link:", "portal:", "."))
-        ]
-        if local:
-            raise CannotTell(f"package.json installs a folder of the project, {local[0]}")
+        local = {n: spec for n, spec in (package.local.items() if package else ()) if spec.startswith(("file:", "link:", "portal:", "."))}
+        for name, spec in local.items():
+            place = posixpath.normpath(posixpath.join(folder, spec.removeprefix("file:")))
+            linked = call.ecosystem == "npm" and spec.startswith("file:") and self.model.context.is_dir(place)
+            other = package_json(self.model.context, place) if linked else None
+            # npm makes the commands of a linked package executable where they lie.
+            if other is None or other.bin or self.model.context.under(posixpath.join(place, "node_modules")):
+                raise CannotTell(f"package.json installs a folder of the project, {name}: {spec}")
         found = manifest_files(self.model.context, folder)
         problems = [p for p in found.problems if not ("--ignore-scripts" in call.options and re.search(r"runs an? \w+ script", p))]
         if problems:

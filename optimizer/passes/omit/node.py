@@ -132,7 +132,7 @@ def _in_stage_of_its_own(model: Model, final: Stage, stage: Stage, plan: Plan, f
     file, install, root = model.file, found.install, found.workspace
     packages = posixpath.join(install.folder, "node_modules")
     copies = [p for p in final.positions if (node := file.instruction(p)).flag("from") is not None and packages in node.words[:-1]]
-    if len(copies) != 1 or renumbered(model, final) or root.members or not can_leave_out(model, root.root, install):
+    if len(copies) != 1 or renumbered(model, final) or root.members or root.linked or not can_leave_out(model, root.root, install):
         return None
     written = file.instruction(copies[0])
     if not installs_apart(model, stage, plan, install) or len(written.words) != 2 or written.json is not None:

@@ -288,7 +288,9 @@ class NodeStages:
                 whole = self.workspace.members and install is main  # each member may have packages of its own
                 place = install.folder.rstrip("/") if whole else f"{install.folder.rstrip('/')}/node_modules"
                 origin = source if install is main else self.name
-                replaced[install.position] = [_copy(model, stage, origin, place, install.position), *replaced[install.position]]
+                linked = self._linked(install) if install is main else []
+                brought = [_copy(model, stage, origin, path, install.position) for path in (place, *linked)]
+                replaced[install.position] = [*brought, *replaced[install.position]]
         return replaced
 
     def _programs(self, position: int) -> list[Node] | None:
@@ -298,6 +300,12 @@ class NodeStages:
             return None
         shorter = without_tools(self.file, self.file.instruction(position), application.programs)
         return [shorter] if shorter is not None else []
+
+    def _linked(self, install: Install) -> list[str]:
+        """The folders of the image with packages that the install links, of those that have packages themselves."""
+        linked = [package for package in self.workspace.linked if package.dependencies or package.optional_dependencies]
+        places = (posixpath.relpath(package.folder, install.root) for package in linked)
+        return [posixpath.normpath(posixpath.join(install.folder, place)) for place in places]
 
     def _server(self, server: Standalone, replaced: dict[int, list[Node]]) -> dict[int, list[Node]]:
         """With the server that the build makes in the place of packages, and of sources that it does not read."""

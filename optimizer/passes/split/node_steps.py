@@ -267,13 +267,16 @@ class _Sorter:
         if call.packages or any(one.folder == folder for one in plan.installs):
             raise Refused("dependencies are installed in more than one step", self.position)
         try:
-            files = [file for _, file in reads(model, self.position, self.copies, call.command.end).files]
+            found = reads(model, self.position, self.copies, call.command.end).files
         except CannotTell as error:
             raise Refused(f"what the install reads is not known: {error}", self.position) from error
+        files = [file for _, file in found]
         before = [file for one in plan.installs if one.position == self.position for file in one.manifests]
         manifests = tuple(file for file in files if file not in before)
         roots = [posixpath.dirname(file) or "." for file in manifests if posixpath.basename(file) == "package.json"]
-        root = min(roots, key=lambda one: 0 if one == "." else one.count("/") + 1, default=".")
+        own = next((file for path, file in found if path == posixpath.join(folder, "package.json")), None)
+        nearest = min(roots, key=lambda one: 0 if one == "." else one.count("/") + 1, default=".")
+        root = nearest if own is None else posixpath.dirname(own) or "."
         plan.installs.append(Install(self.position, call, folder, root, manifests, self.alone))
 
     def _scripts(self, call: Call) -> bool:
