@@ -136,7 +136,7 @@ def _origin(gatherer: Gatherer, path: str) -> str | None:
 
 
 def _members(gatherer: Gatherer, modules: tuple[str, ...]) -> list[str]:
-    """The entries of the workspace's members, and of linked packages, among imported modules; one that a build makes by its place in the image."""
+    """The entries of members and linked packages among imported modules; one that a build makes by its place in the image."""
     folder = gatherer.package.folder if gatherer.package is not None else "."
     root = workspace_around(gatherer.context, folder)
     found = []

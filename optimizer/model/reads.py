@@ -338,19 +338,14 @@ class _Reader(CopiedFiles):
     def manifests(self, call: Call, copy: CopyFacts, source: str) -> None:
         """The manifests of a Node install, when it reads and writes nothing else that is copied."""
         from optimizer.context.javascript import manifest_files, package_json
-        from optimizer.model.installs.node_locks import absent_locks, lock_trouble
+        from optimizer.model.installs.node_locks import absent_locks, folder_trouble, lock_trouble
 
         assert self.model.context is not None
         folder = posixpath.dirname(source) or "."
         package = package_json(self.model.context, folder)
-        local = {n: spec for n, spec in (package.local.items() if package else ()) if spec.startswith(("file:", "link:", "portal:", "."))}
-        for name, spec in local.items():
-            place = posixpath.normpath(posixpath.join(folder, spec.removeprefix("file:")))
-            linked = call.ecosystem == "npm" and spec.startswith("file:") and self.model.context.is_dir(place)
-            other = package_json(self.model.context, place) if linked else None
-            # npm makes the commands of a linked package executable where they lie.
-            if other is None or other.bin or self.model.context.under(posixpath.join(place, "node_modules")):
-                raise CannotTell(f"package.json installs a folder of the project, {name}: {spec}")
+        reason = folder_trouble(self.model.context, call, package) if package is not None else None
+        if reason:
+            raise CannotTell(reason)
         found = manifest_files(self.model.context, folder)
         problems = [p for p in found.problems if not ("--ignore-scripts" in call.options and re.search(r"runs an? \w+ script", p))]
         if problems:

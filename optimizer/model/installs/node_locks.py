@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from optimizer.context.javascript import lock_agrees, lock_files, package_json
+from optimizer.context.folder import BuildContext
+from optimizer.context.javascript import PackageJson, lock_agrees, lock_files, package_json
 from optimizer.ecosystems import Call
 from optimizer.model.copies import CopyFacts
 from optimizer.model.model import Model
@@ -49,6 +50,20 @@ def lock_trouble(model: Model, call: Call, folder: str) -> str | None:
             return None
         return "yarn.lock does not agree with package.json, so the install rewrites it"
     return "the install may rewrite pnpm-lock.yaml" if "pnpm-lock.yaml" in locks else None
+
+
+def folder_trouble(context: BuildContext, call: Call, package: PackageJson) -> str | None:
+    """Why an install may do more with a folder that a package depends on by its path than read it, None when it does not."""
+    for name, spec in package.local.items():
+        if not spec.startswith(("file:", "link:", "portal:", ".")):
+            continue
+        place = posixpath.normpath(posixpath.join(package.folder, spec.removeprefix("file:")))
+        linked = call.ecosystem == "npm" and spec.startswith("file:") and context.is_dir(place)
+        other = package_json(context, place) if linked else None
+        # npm makes the commands of a linked package executable where they lie.
+        if other is None or other.bin or context.under(posixpath.join(place, "node_modules")):
+            return f"package.json installs a folder of the project, {name}: {spec}"
+    return None
 
 
 def _frozen(call: Call) -> bool:
