@@ -233,10 +233,15 @@ def _moves_past_workdir(model: Model, position: int, node: Instruction, copy: Co
     """A WORKDIR makes its folder as the user in force; a COPY behind it must land where it did and find the same owner."""
     words = copy.node.words
     folder = model.before(position).path(node.value)
-    if not words or not words[-1].startswith("/") or folder is None or copy.destination is None:
+    if not words or folder is None or copy.destination is None or not (words[-1].startswith("/") or _ends_plainly(copy.node)):
         return False
     single_file = not copy.into and overlap(folder, copy.destination) and not _folders_only(model, copy)
     return model.before(position).user in ("root", "0") and copy.node.flag("chown") is None and not single_file
+
+
+def _ends_plainly(node: Instruction) -> bool:
+    """Whether the destination of a COPY stands at its end as it is, so that it can be written for another WORKDIR."""
+    return node.json is None and not node.heredocs and re.search(r"\s[\w./-]+$", node.text.rstrip()) is not None
 
 
 def _folders_only(model: Model, copy: CopyFacts) -> bool:
@@ -281,7 +286,7 @@ def _change(model: Model, facts: CopyFacts, walk: _Walk, above: list[CopyFacts])
         del needed[image]
     assumption = next((r.assumption for _, r in walk.needs if r.assumption), "")
     new = {
-        reader: _manifest_copies(model, walk, {i: f for i, f in needed.items() if readers[i] == reader})
+        reader: _manifest_copies(model, walk, {i: f for i, f in needed.items() if readers[i] == reader}, reader)
         for reader in sorted({readers[i] for i in needed})
     }
     nodes, touched = _rearranged(model, walk, new)
@@ -352,8 +357,11 @@ def _already_there(model: Model, facts: CopyFacts, above: list[CopyFacts], image
     return flags[0] == flags[1] and all(node.keyword != "RUN" for node in between)
 
 
-def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[Instruction]:
-    """New COPY instructions for the manifests, one a folder, in the style of the one that brought them until now."""
+def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str], reader: int) -> list[Instruction]:
+    """New COPY instructions for the manifests, one a folder, in the style of the one that brought them until now.
+
+    reader: position of the instruction in front of which they go.
+    """
     from optimizer.passes.reorder.manifest_copy import copy_of  # seldom needed
 
     groups: dict[tuple[int, str], list[tuple[str, str]]] = {}
@@ -365,8 +373,22 @@ def _manifest_copies(model: Model, walk: _Walk, needed: dict[str, str]) -> list[
         copy = next(c for c in walk.moving if c.position == position)
         whole = _whole_folder(model, files)
         pairs = [whole] if whole else sorted(files, key=lambda pair: (_is_lock(pair[0]), pair[0]))
-        found.append(copy_of(model, copy, folder, pairs))
+        found.append(copy_of(model, copy, folder, pairs, reader))
     return found
+
+
+def _below_workdir(model: Model, copy: CopyFacts, position: int) -> Instruction:
+    """A COPY as it has to be written behind a position, where another WORKDIR may be in force."""
+    from optimizer.passes.reorder.manifest_copy import written_below  # seldom needed
+
+    node, workdir = copy.node, model.before(position).workdir
+    written = node.words[-1]
+    if written.startswith("/") or copy.destination is None or workdir is None or workdir == model.before(copy.position).workdir:
+        return node
+    end = len(node.text.rstrip())
+    target = written_below(workdir, copy.destination, written)
+    target = f"{target}/" if copy.into and not target.endswith("/") else target
+    return node.edited((end - len(written), end, target))
 
 
 def _whole_folder(model: Model, files: list[tuple[str, str]]) -> tuple[str, str] | None:
@@ -419,8 +441,9 @@ def _rearranged(model: Model, walk: _Walk, new: dict[int, list[Instruction]]) ->
             out.append(nodes[i])
     if spaced:
         out.append(Blank(model.file.newline))
-    for position in sorted(moving):
-        out.extend(nodes[i] for i in blocks[position])
+    for copy in walk.moving:
+        *lead, _ = (nodes[i] for i in blocks[copy.position])
+        out += [*lead, _below_workdir(model, copy, walk.last)]
     if halves is not None:
         out.append(halves[1])
     return out, tuple(sorted([*moving, *(p for p, r in walk.needs if p <= walk.last and r.installs)]))

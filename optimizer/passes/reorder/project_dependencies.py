@@ -180,7 +180,7 @@ def _change(model: Model, install: _Install, declared: Declared, brought: tuple[
     top = comments_above(file, start)
     spaced = any(isinstance(file.nodes[i], Blank) for i in range(start + 1, install.position))
     own = copy.position >= start
-    new: list[Node] = [copy_of(model, copy, posixpath.dirname(image), [(declared.manifest, image)])] if own else []
+    new: list[Node] = [copy_of(model, copy, posixpath.dirname(image), [(declared.manifest, image)], copy.position)] if own else []
     new += [_first_run(model, install, declared, image, model.before(start).workdir)]
     new += [Blank(file.newline)] if spaced or isinstance(file.nodes[top], Comment) else []
     rest = list(file.nodes[top : install.position])
