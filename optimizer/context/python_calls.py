@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from optimizer.context.commands import command_programs, shell_programs, shell_writes
 from optimizer.context.flask import databases
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, Unknown, resolve
+from optimizer.context.python_loaded import loaded, named_files
 from optimizer.context.python_module import Module, Scope, children, dotted
 from optimizer.context.python_source import Findings, add_places, flatten
 from optimizer.context.scopes import UNKNOWN, Value, Values
@@ -177,6 +178,9 @@ def _read_call(call: _Call) -> None:
         values = call.argument(0, "path") or UNKNOWN
         if not all(isinstance(value, str) and value.startswith((ROOT, TEMPORARY)) for value in values):
             call.findings.moves.add(call.unknown("write", "changes the folder that relative paths start in"))
+    elif name == "logging.config.dictConfig" and call.arguments:
+        data = loaded(call.module, call.arguments[0].value, call.scope)
+        call.write(tuple(file if isinstance(file, str) else HOLE for file in named_files(data.value if data is not None else None)))
     elif name == "logging.basicConfig":
         call.write(call.argument(None, "filename") or ())
     elif re.search(r"(^|\.)create_(async_)?engine$", name) or name in ("dataset.connect", "databases.Database"):

@@ -106,6 +106,8 @@ class Module:
         self.subscripts: list[tuple[cst.Subscript, Scope]] = []
         self.attributes: dict[str, list[tuple[Binding, Scope]]] = {}
         self.imports: list[str] = []
+        self.functions: dict[str, tuple[cst.FunctionDef, Scope] | None] = {}
+        self.frames: list[Scope] = []  # kept: values are known by the identity of the scope they stand in
         self._known: dict[tuple[int, str], Values] = {}
         self._lines: Mapping[cst.CSTNode, object] | None = None
         self._walk()
@@ -148,6 +150,10 @@ class Module:
                         inner.bind(star.name.value, AnyBinding(None))
                 if isinstance(node, cst.FunctionDef):
                     scope.bind(node.name.value, AnyBinding(None))
+                    if scope is self.scope and owner is None:
+                        self.functions[node.name.value] = (node, inner) if node.name.value not in self.functions else None
+                    if node.decorators:
+                        self._options(node, inner)
                 return [(child, inner, None) for child in children(node)]
             case cst.ClassDef():
                 return [(child, scope, node.name.value if child is node.body else None) for child in children(node)]
@@ -179,6 +185,14 @@ class Module:
             case cst.Subscript():
                 self.subscripts.append((node, scope))
         return [(child, scope, owner) for child in children(node)]
+
+    def _options(self, node: cst.FunctionDef, scope: Scope) -> None:
+        """Give the parameters of a command of click or typer what its options fall back to."""
+        from optimizer.context.python_options import command_defaults  # not before this class is there
+
+        for name, default, values in command_defaults(self, node):
+            if name in scope.names:
+                scope.names[name] = [AnyBinding(default if values is None else None, values=values)]
 
     def _bind(self, target: cst.CSTNode, binding: Binding, scope: Scope, owner: str | None) -> None:
         import libcst as cst
@@ -293,7 +307,7 @@ class Module:
         return self._known[key]
 
     def _binding(self, binding: Binding, scope: Scope, depth: int) -> Values:
-        values = self.values(binding.node, scope, depth + 1)
+        values = self.values(binding.node, scope, depth + 1) if binding.values is None else binding.values
         if binding.each:
             return tuple(item for value in values for item in (value if isinstance(value, tuple) else UNKNOWN))
         if binding.index is not None:

@@ -25,14 +25,19 @@ def is_skipped(path: str) -> bool:
 class Modules:
     """The Python files of a context, parsed when they are needed.
 
-    environment: values of environment variables known; base: the folder that modules are looked for in first.
+    environment: values of environment variables known; base: the folder that modules are looked for in first; arguments: the words
+    of the commands that start the program, None for one that is computed.
     """
 
-    def __init__(self, context: BuildContext, environment: Mapping[str, str], base: str = "") -> None:
+    def __init__(
+        self, context: BuildContext, environment: Mapping[str, str], base: str = "", arguments: tuple[str | None, ...] = ()
+    ) -> None:
         self.context = context
         self.environment = environment
+        self.arguments = arguments
         self.bases = tuple(dict.fromkeys((f"{base}/" if base else "", "", "src/")))
         self.problems: dict[str, tuple[int, str]] = {}
+        self.loaded: set[str] = set()
         self._modules: dict[str, Module | None] = {}
         self._texts: dict[str, str] | None = None
 

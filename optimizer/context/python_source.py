@@ -41,7 +41,8 @@ class PythonEvidence(Struct, frozen=True):
 
     imports: top-level names of the modules imported, those of the context itself left out; programs: names or paths of
     programs started or looked up; written, read: places the source names; ports: TCP ports listened on; files: the Python
-    files of the context that were read; unknown: what the source leaves open, which stands for any value.
+    files of the context that were read; unknown: what the source leaves open, which stands for any value; loaded: files of
+    settings whose values count among those of the source.
     What installed packages do on their own is not part of this.
     """
 
@@ -52,6 +53,7 @@ class PythonEvidence(Struct, frozen=True):
     ports: tuple[int, ...] = ()
     files: tuple[str, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    loaded: tuple[str, ...] = ()
 
     def unknown_about(self, *about: str) -> tuple[Unknown, ...]:
         """The unknowns of some kinds, such as "program" or "write"; a file that cannot be read is one of every kind."""
@@ -73,18 +75,23 @@ class Findings:
 
 
 def python_evidence(
-    context: BuildContext, folders_or_files: Iterable[str], *, environment: Mapping[str, str] | None = None
+    context: BuildContext,
+    folders_or_files: Iterable[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    arguments: tuple[str | None, ...] = (),
 ) -> PythonEvidence:
     """Read Python source.
 
     folders_or_files: relative to the context. Of a folder, every .py file below it is read, without those of tests,
     installed packages and build scripts (setup.py). Of a file, the file and the modules of the context that it imports or
     names in texts, in turn. environment: environment variables known to be set, such as those of ENV; others have the default the source
-    gives, and without one are unknown.
+    gives, and without one are unknown. arguments: the words of the commands that start the program, None for one that is
+    computed; options that they do not give have the default the source gives.
     """
     from optimizer.context.python_modules import Modules, is_skipped
 
-    modules = Modules(context, environment or {})
+    modules = Modules(context, environment or {}, arguments=arguments)
     findings = Findings()
     pending: list[str] = []
     follow: set[str] = set()
@@ -132,6 +139,7 @@ def python_evidence(
     return PythonEvidence(
         tuple(sorted(findings.imports)), tuple(sorted(findings.programs)), tuple(sorted(findings.written)),
         tuple(sorted(findings.read)), tuple(sorted(findings.ports)), files, tuple(sorted(findings.unknown)),
+        tuple(sorted(modules.loaded)),
     )  # fmt: skip
 
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from optimizer.context.flask import instance_folder, setting
 from optimizer.context.places import HOLE, ROOT, TEMPORARY, join, parent
+from optimizer.context.python_functions import returned
+from optimizer.context.python_loaded import data_values, loaded
 from optimizer.context.python_module import Module, Scope
+from optimizer.context.python_options import parsed_option
 from optimizer.context.scopes import UNKNOWN, Value, Values
 
 if TYPE_CHECKING:
@@ -173,9 +176,8 @@ def _attribute(module: Module, node: cst.Attribute, scope: Scope, depth: int) ->
         return UNKNOWN
     if full and written and (written.split(".")[0] in module.aliases or full.startswith("/")):
         return module.modules.attribute(full, depth + 1)
-    if written:
-        return module.attribute(written, depth + 1)
-    return UNKNOWN
+    found = module.attribute(written, depth + 1) if written else UNKNOWN
+    return parsed_option(module, node, scope, depth) if found == UNKNOWN else found
 
 
 def _subscript(module: Module, node: cst.Subscript, scope: Scope, depth: int) -> Values:
@@ -201,6 +203,9 @@ def _subscript(module: Module, node: cst.Subscript, scope: Scope, depth: int) ->
                 texts = tuple(parent(text) if isinstance(text, str) else HOLE for text in texts)
             return texts
         return UNKNOWN
+    data = data_values(module, node, scope, depth + 1)
+    if data is not None:
+        return data
     values = module.values(node.value, scope, depth + 1)
     if len(keys) == 1 and isinstance(keys[0], int):
         index = keys[0]
@@ -213,8 +218,11 @@ def _call(module: Module, node: cst.Call, scope: Scope, depth: int) -> Values:
         return module.values(other, scope, depth + 1)
 
     name = module.name_of(node.func, scope) or ""
-    positional = [UNKNOWN if argument.star else of(argument.value) for argument in node.args if argument.keyword is None]
+    positional = [values for argument in node.args if argument.keyword is None for values in _positional(argument, of(argument.value))]
     keywords = {argument.keyword.value: argument.value for argument in node.args if argument.keyword is not None}
+    given = returned(module, node, scope, depth)
+    if given is not None:
+        return given
     if name.startswith("tempfile."):
         return UNKNOWN if "dir" in keywords else (TEMPORARY,)
     if name in ("os.getcwd", "pathlib.Path.cwd"):
@@ -226,10 +234,13 @@ def _call(module: Module, node: cst.Call, scope: Scope, depth: int) -> Values:
         return tuple(itertools.chain.from_iterable(default if value is None else (value,) for value in found))
     if name.endswith(".config.get") and positional and len(positional[0]) == 1 and isinstance(positional[0][0], str):
         default = positional[1] if len(positional) > 1 else ()
-        given = setting(module.modules, positional[0][0], depth)
-        return default if given == UNKNOWN and default else (*given, *default)
+        found_settings = setting(module.modules, positional[0][0], depth)
+        return default if found_settings == UNKNOWN and default else (*found_settings, *default)
     if name == _LOOK_UP and positional:
         return positional[0]
+    if name.endswith(".get") and positional:
+        data = data_values(module, node, scope, depth + 1)
+        return data if data is not None else positional[1] if len(positional) > 1 and _has_data(module, node, scope, depth) else UNKNOWN
     if name == "pathlib.Path.home":
         return (_home(module, "~"),)
     if name == "os.path.expanduser" and positional:
@@ -252,6 +263,21 @@ def _call(module: Module, node: cst.Call, scope: Scope, depth: int) -> Values:
     if name == "shlex.split":
         return tuple(_words(value) for value in positional[0])
     return _method(module, node, scope, depth, positional)
+
+
+def _positional(argument: cst.Arg, values: Values) -> list[Values]:
+    """The arguments that one stands for: those of a list behind ``*``, where it is known."""
+    if not argument.star:
+        return [values]
+    known = values[0] if argument.star == "*" and len(values) == 1 else None
+    return [(value,) for value in known] if isinstance(known, tuple) else [UNKNOWN]
+
+
+def _has_data(module: Module, node: cst.Call, scope: Scope, depth: int) -> bool:
+    """Whether ``get`` is asked of loaded data, which then lacks the key."""
+    import libcst as cst
+
+    return isinstance(node.func, cst.Attribute) and loaded(module, node.func.value, scope, depth + 1) is not None
 
 
 def _home(module: Module, path: Value) -> Value:

@@ -16,11 +16,15 @@ Node = TypeVar("Node")
 
 @dataclass(frozen=True, slots=True)
 class Binding(Generic[Node]):
-    """What one assignment gives a name: the value of `node` (None: unknown), one of its elements, or its `index`-th."""
+    """What one assignment gives a name: the value of `node` (None: unknown), one of its elements, or its `index`-th.
+
+    values: what it gives where that is known already, as with the argument of a call.
+    """
 
     node: Node | None
     each: bool = False
     index: int | None = None
+    values: Values | None = None
 
 
 @dataclass(slots=True)

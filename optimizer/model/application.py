@@ -36,7 +36,7 @@ from optimizer.model.paths import image_path
 from optimizer.model.sources import SOURCES, source_use
 from optimizer.model.start import healthcheck_of, start_of
 from optimizer.model.started import Start, Started
-from optimizer.model.stores import settings_files, settings_stores, source_stores
+from optimizer.model.stores import changes_settings, settings_files, settings_stores, source_stores
 from optimizer.model.used import MadeServer, Used
 
 _REQUIREMENTS = ("requirements.txt", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt")
@@ -191,9 +191,12 @@ class Gatherer:
                 evidence_of.append(folder)
         if any("streamlit" in command.words for command in self.start.commands):
             evidence_of += streamlit_pages(self.context, entries)
-        found = python_evidence(self.context, evidence_of, environment=self.environment)
+        words = tuple(word for command in self.start.commands for word in command.words)
+        found = python_evidence(self.context, evidence_of, environment=self.environment, arguments=words)
         self.take(found.files, found.imports, found.programs, found.ports, found.unknown)
         self.uses(found.written, found.read, entries, found.files)
+        changed = [file for file in found.loaded if changes_settings(self.model, file)]
+        self.unknown |= {Unknown("write", file, "is not in the image as it is in the build context") for file in changed}
         for entry in entries:
             if posixpath.basename(entry) == "gunicorn.conf.py" or entry.endswith("gunicorn_conf.py"):
                 named = configured_writes(self.context.read_text(entry) or "")

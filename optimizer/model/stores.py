@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from optimizer.context.folder import BuildContext
+from optimizer.model.model import Model
 
 _KINDS = r"(?:db|sqlite3?|mdb|dbm|log|pid|pickle|pkl)"
 _ADDRESS = r"sqlite(?:\+\w+)?:///(?!:memory:|\?|[\"'])"
@@ -32,3 +33,17 @@ def settings_files(context: BuildContext, texts: Iterable[str], programs: Iterab
     candidates = [f for f in context.files() if f.endswith(_SETTINGS) and posixpath.basename(f) not in _MANIFESTS]
     found = [f for f in candidates if posixpath.basename(f) in named]
     return found + [f for f in candidates if posixpath.basename(f) == "alembic.ini" and "alembic" in programs and f not in found]
+
+
+def changes_settings(model: Model, file: str) -> bool:
+    """Whether the build may put another file of settings in the place of one of the context, or change it."""
+    name = posixpath.basename(file)
+    for position in model.file.positions:
+        node = model.file.instruction(position)
+        if node.keyword == "RUN" and name in node.text:
+            return True
+        if node.keyword in ("COPY", "ADD") and name in node.text:
+            renamed = posixpath.basename(node.words[-1]) == name and not any(posixpath.basename(w) == name for w in node.words[:-1])
+            if renamed or node.flag("from") is not None:
+                return True
+    return False
