@@ -402,7 +402,8 @@ class _Reader:
                 self._script_file(place, source, folder, words[1:])
                 name = program.rpartition("/")[2]
                 self.renamed += [name] if name != inside.rpartition("/")[2] else []
-            elif PYTHON.fullmatch(interpreter) or interpreter in NODE:
+            elif PYTHON.fullmatch(interpreter) or interpreter in (*NODE, "ruby", "php"):
+                self.entries += [inside] if interpreter in ("ruby", "php") else []  # their words name no file by an ending
                 self.run((interpreter, place, *words[1:]), source, folder)
             else:
                 self.entries.append(inside)

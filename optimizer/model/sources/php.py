@@ -11,9 +11,9 @@ from optimizer.context.folder import BuildContext
 from optimizer.context.php_source import PhpEvidence, php_evidence
 from optimizer.context.places import Place, Unknown
 from optimizer.model.model import Model, Stage
-from optimizer.model.paths import build_folder, image_path
+from optimizer.model.paths import build_folder, context_path, image_path
 from optimizer.model.sources.evidence import SourceUse
-from optimizer.model.started import Start
+from optimizer.model.started import Start, Started
 
 _NOT_RUN = re.compile(
     r"(^|/)(vendor|tests?|node_modules|storage/framework|bootstrap/cache|var/cache|database/(migrations|factories|seeders)|\.phpunit\.cache)/|(^|/)(phpunit|rector|ecs|\.php-cs-fixer)[\w.-]*\.php$",
@@ -47,8 +47,29 @@ def project_of(model: Model, stage: Stage, folders: tuple[str | None, ...]) -> t
 
 def sources_of(context: BuildContext, folder: str) -> tuple[str, ...]:
     """The PHP files of a project that run: packages, tests and migrations left out."""
-    files = [f for f in context.under(folder) if f.endswith(".php") and not _NOT_RUN.search(posixpath.relpath(f, folder))]
-    return tuple(files)
+    files = [f for f in context.under(folder) if not _NOT_RUN.search(posixpath.relpath(f, folder))]
+    return tuple(f for f in files if f.endswith(".php") or _is_script(context, f))
+
+
+def _is_script(context: BuildContext, path: str) -> bool:
+    """Whether a file without an ending is a script for PHP, such as ``bin/console`` or ``artisan``."""
+    if "." in posixpath.basename(path):
+        return False
+    text = context.read_text(path) or ""
+    return text.startswith("<?php") or (text.startswith("#!") and "php" in text.partition("\n")[0])
+
+
+def _runs(command: Started) -> str | None:
+    """The file that a call of PHP's command line runs, as written; None where it runs none."""
+    words = iter(command.words[1:] if command.name == "php" else ())
+    for word in words:
+        if word is None or not word.startswith("-"):
+            return word
+        if word in ("-r", "-B", "-R", "-E", "-a", "-S", "-m", "-i", "-v"):
+            return None
+        if word in ("-d", "-c", "-t", "-z"):
+            next(words, None)
+    return None
 
 
 def packages_of(context: BuildContext, folder: str) -> frozenset[str]:
@@ -105,6 +126,10 @@ def evidence(model: Model, stage: Stage, start: Start, environment: Mapping[str,
         if a in ("-S", "--port") and word
     ]
     for command in start.commands:
+        given = _runs(command)
+        path = posixpath.normpath(posixpath.join(command.folder or "/", given)) if given is not None else None
+        if path is not None and context_path(model, stage, path) not in files:
+            unknown.add(Unknown("program", command.source, f"runs {given} with PHP, which is not seen among the project's sources"))
         if command.name == "php" and any(w is not None and w in ("-r", "-B", "-R", "-E", "-a") for w in command.words[1:2]):
             unknown.add(Unknown("program", command.source, "PHP runs code that is given on the command line"))
     numbers = tuple(int(port) for port in ports if port.isdecimal())
