@@ -7,6 +7,7 @@ code.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +20,8 @@ from optimizer.context.places import HOLE, TEMPORARY, join
 _TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|`[^`]*`|'(?:\\.|[^'\\\n])+'", re.DOTALL)
 _READS = re.compile(r"(?<![\w.])os\.(?:Getenv|LookupEnv)\(")
 _TEMPORARY = r"(?:os\.MkdirTemp|os\.TempDir|ioutil\.TempDir)\((?:\"(\d+)\"|\))"
-_DEPTH = 6  # of names that stand for names
+_LIST = r"(?:\s*,\s*[\w.*\[\]]+)*\s*"
+_DEPTH = 8  # of names that stand for names
 
 
 class GoFile:
@@ -97,6 +99,12 @@ class GoFile:
         if joined:
             parts = split_expressions(piece, joined.end())
             return join(*(self.value(part, at, depth + 1).lstrip("/" if i else "") for i, part in enumerate(parts)))
+        flag = self._flag(piece, depth) if re.fullmatch(r"\*?\w+(?:\.\w+)?", piece) else None
+        if flag is not None:
+            return flag
+        field = re.fullmatch(r"\w+\.(\w+)", piece)
+        if field is not None:
+            return self._field(field[1], depth)
         if piece.isidentifier():
             value = self.constant(piece)
             return value if value is not None else self._named(piece, at, depth)
@@ -106,6 +114,39 @@ class GoFile:
         if _READS.match(piece):
             return self._variable(piece[called.end() : -1], at, depth) or HOLE  # unset, it is for who starts the container to set
         return self._called(called[1], split_expressions(piece, called.end()), at, depth)
+
+    def _flag(self, piece: str, depth: int) -> str | None:
+        """The value of a flag of the command line that a variable of the package holds: what the command gives it, else its default.
+
+        Source: the documentation of the package flag, whose functions pflag has, too.
+        """
+        name, plain = re.escape(piece.lstrip("*")), piece.startswith("*")
+        files = [file for file in self.module if posixpath.dirname(file.path) == posixpath.dirname(self.path)]
+        if not any("flag.String" in file.code for file in files):
+            return None
+        call = rf"(?<![\w.]){name}[ \t]*:?=[ \t]*p?flag\.String\(" if plain else rf"\bp?flag\.StringVar\(\s*&{name}\s*,"
+        declared = re.compile(rf"{call}\s*\"(\d+)\"\s*,\s*([^,\n]+),")
+        found = [(file, match) for file in files for match in declared.finditer(file.code)]
+        if len(found) != 1:
+            return None
+        others = re.compile(rf"(?<![\w.])\*?{name}[ \t]*:?=(?!=)" if plain else rf"(?<![\w.]){name}[ \t]*:?=(?!=)|(?<!&)&\s*{name}\b")
+        if sum(len(others.findall(file.code)) for file in files) != 1:
+            return HOLE
+        ((file, match),) = found
+        given = self.environment.get(f"-{file.strings[int(match[1])]}", "")
+        return HOLE if given is None else given or file.value(match[2], match.start(), depth + 1)
+
+    def _field(self, name: str, depth: int) -> str:
+        """The value of a field that the package declares once, as a string without a tag, and sets once, where a value is made."""
+        files = [file for file in self.module if posixpath.dirname(file.path) == posixpath.dirname(self.path)]
+        declared = [line for file in files for line in re.findall(rf"^[ \t]+{name}[ \t]+string\b([^\n]*)", file.code, re.MULTILINE)]
+        again = rf"\.{name}\b{_LIST}[-+]?=(?!=)|&\w+\.{name}\b"
+        sets = [(file, match) for file in files for match in re.finditer(rf"(?<![\w.?]){name}:[ \t]*(?=\S)", file.code)]
+        if declared != [""] or len(sets) != 1 or any(re.search(again, file.code) for file in files):
+            return HOLE
+        ((file, match),) = sets
+        expression = split_expressions(file.code, match.end())
+        return file.value(expression[0], match.start(), depth + 1) if expression else HOLE
 
     def _variable(self, name: str, at: int | None, depth: int) -> str | None:
         """The value of an environment variable, None where it is not set; `HOLE` where that is not known."""

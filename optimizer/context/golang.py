@@ -129,7 +129,8 @@ def go_module(
         context: The build context.
         folder: The folder.
         stamped: Names of variables that the linker sets.
-        environment: The variables that the program finds set, None for a value that is not known.
+        environment: The variables that the program finds set, and the flags of its command with a dash in front; None for a value
+            that is not known.
         programs: The folders of the programs that are built; what these do not import is left out. None for all packages.
     """
     folder = posixpath.normpath(folder)

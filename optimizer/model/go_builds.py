@@ -16,14 +16,14 @@ from optimizer.context.golang import GoModule, go_module, go_sources
 from optimizer.context.make_command import make_command
 from optimizer.context.make_recipes import make_commands
 from optimizer.context.makefile import MAKEFILES, UNKNOWN, find_makefile
-from optimizer.context.scripts import unrolled
+from optimizer.context.scripts import script_text, shebang, unrolled
 from optimizer.ecosystems import Action, Call, read_call
 from optimizer.ecosystems.base import Arguments, read_arguments
 from optimizer.ecosystems.golang import VALUED
 from optimizer.model.called_script import called_script
 from optimizer.model.model import Model, Stage
 from optimizer.model.paths import build_folder, context_path, is_folder
-from optimizer.model.state import State
+from optimizer.model.state import ROOT_USERS, State
 from optimizer.syntax.shell import Command, Script, Word, parse_script
 
 _VERSION = re.compile(r"v\d+$")
@@ -119,9 +119,26 @@ def _narrowed(model: Model, build: GoBuild, builds: list[GoBuild]) -> GoBuild:
 
 
 def _found_by_program(model: Model) -> dict[str, str | None]:
-    """The variables that a container of the final stage has."""
-    image = model.final.image
-    return {**(image.env if image is not None else {}), **model.behind(model.final).env}
+    """The variables that a container of the final stage has, and the flags that its command gives, with a dash in front.
+
+    A flag that a script of the context mentions has a value that is not known.
+    """
+    image, context = model.final.image, model.context
+    found: dict[str, str | None] = {**(image.env if image is not None else {}), **model.behind(model.final).env}
+    for path in context.files() if context is not None else ():
+        if path.endswith(".sh") or "." not in posixpath.basename(path):
+            text = script_text(context, path) if context is not None else None
+            found |= dict.fromkeys(f"-{name}" for name in re.findall(r"(?<![\w-])--?([A-Za-z][\w.-]*)", text or "") if shebang(text or ""))
+    for keyword in ("ENTRYPOINT", "CMD"):
+        position = model.last(model.final, keyword)
+        node = model.file.instruction(position) if position is not None else None
+        commands = node.script.commands if node is not None and node.json is None and node.script is not None else ()
+        for words in [node.json] if node is not None and node.json is not None else [command.argv for command in commands]:
+            for word, following in zip(words, (*words[1:], None), strict=True):
+                flag = re.match(r"--?([A-Za-z][\w.-]*)(?:=(.*))?$", word or "")
+                if flag is not None:
+                    found[f"-{flag[1]}"] = flag[2] if flag[2] is not None else following
+    return found
 
 
 def _quoted(words: tuple[str, ...]) -> str:
@@ -139,6 +156,7 @@ class _Reader:
         self.others: list[Command] = []
         state = model.before(position)
         self.cwd = state.workdir
+        self.root = state.user in (None, *ROOT_USERS)
         image = dict(stage.image.env) if stage.image is not None else {}
         self.environment: dict[str, str | None] = {**image, **state.args, **state.env}
 
@@ -297,7 +315,7 @@ class _Reader:
             return (posixpath.join(cwd, names[0]),) if len(names) == 1 else ()
         place = environment.get("GOBIN")
         if place is None:
-            path = environment.get("GOPATH")
+            path = environment.get("GOPATH", f"{environment.get('HOME') or '/root'}/go" if self.root else None)
             place = posixpath.join(path.split(":")[0], "bin") if path else None
         return tuple(posixpath.join(place, name) for name in names) if place else ()
 

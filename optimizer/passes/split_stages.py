@@ -57,9 +57,13 @@ def _interpreted(model: Model, stage: Stage) -> tuple[Splitter, ...]:
 
 
 def _of_packages(model: Model, stage: Stage) -> tuple[Splitter, ...]:
-    """The ways to split a stage on which a compiler of Rust or Java is installed."""
+    """The ways to split a stage on which a compiler of Go, Rust or Java is installed."""
     text = "".join(node.text for p in stage.positions if (node := model.file.instruction(p)).keyword == "RUN")
     found: list[Splitter] = []
+    if "golang" in text:
+        from optimizer.passes.split.go import split_go
+
+        found.append(split_go)
     if "cargo" in text:
         from optimizer.passes.split.rust import split_rust
 

@@ -161,3 +161,53 @@ def test_a_module_out_of_the_context_is_not_known(make_context: MakeContext) -> 
     found = go_module(make_context({"go.mod": "module x\n\nreplace y => ../y\n", "main.go": "package main\n"}))
     assert found is not None
     assert [str(unknown) for unknown in found.unknown] == ["../y is not in the build context"]
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "path"),
+    [
+        ('var dir = flag.String("dir", "data", "folder")\nfunc main() { os.Create(*dir + "/a") }', {}, "data/a"),
+        ('var dir = flag.String("dir", "data", "folder")\nfunc main() { os.Create(*dir + "/a") }', {"-dir": "/srv"}, "/srv/a"),
+        ('func main() {\n\tdir := flag.String("dir", "data", "folder")\n\tos.Create(filepath.Join(*dir, "a"))\n}', {}, "data/a"),
+        ('var dir string\nfunc main() { flag.StringVar(&dir, "dir", "data", ""); os.Create(dir) }', {}, "data"),
+        ('var c conf\nfunc main() { flag.StringVar(&c.dir, "dir", "data", ""); os.Create(c.dir) }', {}, "data"),
+        ('var dir = flag.String("dir", "data", "folder")\nfunc main() { os.Create(*dir + "/a") }', {"-dir": None}, None),
+        ('var dir = flag.String("dir", "data", "folder")\nfunc main() { *dir = x; os.Create(*dir + "/a") }', {}, None),
+        ('var dir string\nfunc main() { flag.StringVar(&dir, "dir", "data", ""); dir = x; os.Create(dir) }', {}, None),
+        ("func main() { os.Create(*dir) }", {}, None),
+    ],
+)
+def test_flags_of_the_command(make_context: MakeContext, code: str, given: dict[str, str | None], path: str | None) -> None:
+    source = f'package main\n\nimport (\n\t"flag"\n\t"os"\n\t"path/filepath"\n)\n\n{code}\n'
+    found = go_module(make_context({"go.mod": "module x\n", "main.go": source}), ".", environment=given)
+    assert found is not None
+    assert [str(place) for place in found.written] == ([path] if path is not None else [])
+    assert bool(found.unknown_about("write")) == (path is None)
+
+
+FIELD = """type store struct {
+	path string%s
+}
+
+func open(dir string) *store {
+	return &store{path: filepath.Join(dir, "a")}
+}
+
+%s"""
+
+
+@pytest.mark.parametrize(
+    ("tag", "code", "path"),
+    [
+        ("", 'func (s *store) save() { os.Create(s.path) }\n\nfunc main() { open("/data").save() }', "/data/a"),
+        (' `json:"path"`', 'func (s *store) save() { os.Create(s.path) }\n\nfunc main() { open("/data").save() }', None),
+        ("", 'func (s *store) save() { s.path = x; os.Create(s.path) }\n\nfunc main() { open("/data").save() }', None),
+        ("", 'var other = store{path: "/b"}\n\nfunc (s *store) save() { os.Create(s.path) }\n\nfunc main() { open("/data").save() }', None),
+    ],
+)
+def test_a_field_with_one_value(make_context: MakeContext, tag: str, code: str, path: str | None) -> None:
+    source = 'package main\n\nimport (\n\t"os"\n\t"path/filepath"\n)\n\n' + FIELD % (tag, code)
+    found = go_module(make_context({"go.mod": "module x\n", "main.go": source}))
+    assert found is not None
+    assert [str(place) for place in found.written] == ([path] if path is not None else [])
+    assert bool(found.unknown_about("write")) == (path is None)

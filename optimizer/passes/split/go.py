@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 from msgspec.structs import replace
 
+from optimizer.knowledge.debian import plain_name
 from optimizer.knowledge.images import BaseImage
 from optimizer.model import Model, Stage
 from optimizer.model.go_builds import GoBuild, go_builds
@@ -17,7 +19,7 @@ from optimizer.passes.split.go_compile import build_variable, edited_builds, pro
 from optimizer.passes.split.go_files import FilesRead, files_read
 from optimizer.passes.split.go_project import GoProject
 from optimizer.passes.split.go_run import compiled_before
-from optimizer.passes.split.shared import Refused, apt_install, line, stage_name
+from optimizer.passes.split.shared import Refused, apt_install, installs_of, line, stage_name
 from optimizer.passes.split.started import starting
 from optimizer.passes.text import quote_names
 from optimizer.syntax import Instruction
@@ -27,13 +29,15 @@ def split_go(model: Model, stage: Stage) -> Change | None:
     """Split the final stage of a Go project.
 
     Returns:
-        The change, None when the stage is not one of Go's images or is one to build with, not to run.
+        The change, None when the stage has no compiler of Go or is one to build with, not to run.
 
     Raises:
         Refused: There is something to gain, and evidence does not reach.
     """
     image = stage.image
-    if image is None or image.family != "golang" or stage.base is not None or image.package_manager not in ("apt", "apk"):
+    if image is None or stage.base is not None or image.package_manager not in ("apt", "apk"):
+        return None
+    if image.family != "golang" and not _installs_go(model, stage):
         return None
     entry = model.last(stage, "ENTRYPOINT")
     command = entry if entry is not None else model.last(stage, "CMD")
@@ -45,6 +49,13 @@ def split_go(model: Model, stage: Stage) -> Change | None:
     project = _project(model, stage, image, builds, command)
     base = GoBase.of(project)
     return _change(project, base, files_read(project))
+
+
+def _installs_go(model: Model, stage: Stage) -> bool:
+    """Whether a stage installs the compiler out of the distribution's packages."""
+    nodes = (model.file.instruction(position) for position in stage.positions)
+    calls = (call for node in nodes if node.keyword == "RUN" for call in installs_of(node) if call.ecosystem == "apt")
+    return any(re.fullmatch(r"golang(-[\d.]+)?(-go)?", plain_name(package)) for call in calls for package in call.packages)
 
 
 def _without_build(model: Model, stage: Stage, command: int, *, alone: bool) -> Change | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from optimizer.knowledge.debian import build_only, plain_name
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.native_libraries import in_every_image
-from optimizer.knowledge.twins import runtime_twins
+from optimizer.knowledge.twins import distroless, runtime_twins
 from optimizer.passes.split.go_project import GoProject
 from optimizer.passes.split.linked import cgo_libraries, cgo_names, needs_c, uses_cxx
 from optimizer.passes.split.shared import Refused, installs_of, packages_for, sort_packages
@@ -60,7 +60,7 @@ class GoBase(Struct, frozen=True):
             Refused: None is known that has what the program needs.
         """
         static, why = _linking(project)
-        twins = runtime_twins(project.image)
+        twins = _twins(project)
         if not twins:
             raise Refused(f"no image that runs what is made in {project.stage.reference} is known", project.stage.position)
         kept, libraries = _packages(project, static)
@@ -79,7 +79,7 @@ class GoBase(Struct, frozen=True):
     def system(cls, project: GoProject, twins: tuple[str, ...], packages: tuple[str, ...], static: bool, linked: str) -> GoBase:
         """A base with a shell and a package manager, of the same distribution and release."""
         family = "alpine" if project.image.package_manager == "apk" else "debian"
-        reference = next((t for t in twins if re.search(rf"(^|/){family}:", t)), None)
+        reference = next((t for t in twins if re.search(rf"(^|/)({family}|ubuntu):", t)), None)
         if reference is None and static and family == "debian":
             reference = "debian:stable-slim"  # a static program runs on every release
         found = lookup(reference) if reference is not None else None
@@ -105,6 +105,17 @@ class GoBase(Struct, frozen=True):
         elif project.start.shell:
             why.append("a shell starts it")
         return cls(reference, found, tuple(dict.fromkeys((*packages, *extra))), static, tuple(why))
+
+
+def _twins(project: GoProject) -> tuple[str, ...]:
+    """The images that run what is made in a project's own, those of distroless also where Go is a package of Debian."""
+    image, twins = project.image, runtime_twins(project.image)
+    if image.family not in ("debian", "ubuntu"):
+        return twins
+    kinds = ("static", "base", "cc") if image.distribution == "debian" else ()
+    bare = tuple(found for kind in kinds if (found := distroless(kind, image.release)) is not None)
+    written = project.model.file.instruction(project.stage.position).value.split()[0]
+    return (*bare, *(twins or ((written,) if image.release is not None else ())))
 
 
 def _packages(project: GoProject, static: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
