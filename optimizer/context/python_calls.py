@@ -12,6 +12,7 @@ from optimizer.context.python_loaded import loaded, named_files
 from optimizer.context.python_module import Module, Scope, children, dotted
 from optimizer.context.python_source import Findings, add_places, flatten
 from optimizer.context.scopes import UNKNOWN, Value, Values
+from optimizer.context.scrapy import feeds
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -87,6 +88,8 @@ def read_module(module: Module, findings: Findings) -> None:
                 for child in children(element.slice):
                     _Call(module, subscript, scope, findings).add_program(module.values(child, scope))
     databases(module, findings)
+    if any(name.partition(".")[0] == "scrapy" for name in module.imports) or "BOT_NAME" in module.scope.names:
+        feeds(module, findings)
 
 
 class _Call:

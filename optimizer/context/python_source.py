@@ -31,7 +31,7 @@ _OF_INTEREST = re.compile(
     r"|\.(?:write|read)_(?:text|bytes|csv|excel|json|parquet|pickle|table|feather)\b|\.(?:mkdir|touch|unlink|rmdir|symlink_to|save)\s*\("
     r"|\.to_(?:csv|excel|parquet|pickle|feather|hdf)\s*\(|savefig|filename|\.(?:run|bind|listen|launch|connect)\s*\(|\.rename\s*\("
     r"|Server\s*\(|_port\s*\(|create_(?:async_)?engine|Database|DATABASE_URI|dump|load|imread|imwrite|VideoWriter|import_module|__import__"
-    r"|run_app|run_simple|run_server|run_task|serve|_server\b|send_file|send_from|FileResponse|StaticFiles|Jinja2Templates|FileSystemLoader"
+    r"|FEEDS|FEED_URI|LOG_FILE|JOBDIR|_STORE\b|HTTPCACHE|run_app|run_simple|run_server|run_task|serve|_server\b|send_file|send_from|FileResponse|StaticFiles|Jinja2Templates|FileSystemLoader"
     r"|write_\w+\(|filebased|\.download_|joblib|kit\.from_|h5py|numpy|loguru|tinydb|GzipFile|ZipFile|open_file|urlretrieve|\bpty\b|create_subprocess|Image\b"
 )
 

@@ -311,7 +311,8 @@ class Gatherer:
         self.ports.update(ports)
         self.unknown.update(unknown)
         for name in sorted((set(modules) & set(WRITING_MODULES)) - set(settled)):
-            if WRITING_MODULES[name] == self.start.language:
+            configured = name == "scrapy" and any(command.name == name for command in self.start.commands)  # its settings are read
+            if WRITING_MODULES[name] == self.start.language and not configured:
                 self.unknown.add(Unknown("write", "", f"{name} writes files of its own"))
 
     def uses(self, written: Iterable[Place], read: Iterable[Place], entries: list[str], files: tuple[str, ...]) -> None:

@@ -38,6 +38,7 @@ _LOG_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "uvicorn": ("--uds",),
     "daphne": ("--access-log", "-u", "--unix-socket"),
     "flask": (),
+    "scrapy": ("-o", "-O", "--output", "--overwrite-output", "--logfile", "--pidfile"),
     "uwsgi": ("--logto", "--pidfile", "--socket", "-s", "--daemonize", "--logger"),
     "pm2-runtime": ("--output", "-o", "--error", "-e", "--log", "-l"),
 }
@@ -74,6 +75,10 @@ def server_writes(name: str, words: Argv) -> Iterator[str | None]:
     """The paths that a server's options make it write to, as given, None for one that is computed. words: its arguments."""
     for one in _LOG_OPTIONS.get(name, ()):
         given, value = option(words, one)
+        if name == "scrapy" and value is not None and re.match(r"(?!file:)[a-z0-9+]+://", value):
+            continue  # a feed that is kept elsewhere
+        if name == "scrapy" and value is not None:
+            value = re.sub(r"^file://|:\w+$", "", value)  # the format is named behind the file
         if given and value not in ("-", "syslog", "/dev/null", "/dev/stdout", "/dev/stderr") and not (name == "celery" and value == ""):
             yield value
     for bind in (option(words, "--bind", "-b")[1], option(words, "--unix-socket")[1]):

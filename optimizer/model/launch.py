@@ -19,6 +19,8 @@ PYTHON_SERVERS = frozenset({
     "gunicorn", "uvicorn", "hypercorn", "daphne", "waitress-serve", "waitress", "granian", "celery", "flask", "streamlit", "fastapi",
     "chainlit", "uwsgi", "dramatiq", "arq", "quart", "sanic",
 })  # fmt: skip
+PYTHON_TOOLS = frozenset({"scrapy", "mkdocs"})
+"""Programs that run what a configuration in the folder names that they start in."""
 NODE = frozenset({
     "node", "nodejs", "nodemon", "ts-node", "ts-node-dev", "tsx", "ts-node-esm", "pm2-runtime", "bun", "deno", "fastify",
     "remix-serve", "react-router-serve",
@@ -28,7 +30,8 @@ MANAGERS = frozenset({"npm", "yarn", "pnpm", "bun", "yarnpkg"})
 STEP_DOWN = frozenset({"gosu", "su-exec", "setpriv", "runuser", "su", "sudo", "doas", "chroot", "s6-setuidgid", "setuidgid", "chpst"})
 """Programs that run another one as another user, for which they need root."""
 LANGUAGES: Mapping[str, str] = {
-    **dict.fromkeys(PYTHON_SERVERS, "python"), **dict.fromkeys(("django-admin", "alembic", "pytest", "rq", "huey_consumer"), "python"),
+    **dict.fromkeys(PYTHON_SERVERS, "python"), **dict.fromkeys(PYTHON_TOOLS, "python"),
+    **dict.fromkeys(("django-admin", "alembic", "pytest", "rq", "huey_consumer"), "python"),
     **dict.fromkeys(NODE, "node"), **dict.fromkeys(("next", "nuxt", "nest", "vite", "serve", "http-server", "strapi"), "node"),
     **dict.fromkeys(("react-scripts", "vue-cli-service", "webpack", "webpack-dev-server", "docusaurus", "gatsby", "vitepress"), "node"),
     "java": "java", "dotnet": "dotnet", "php": "php", "apache2-foreground": "php", "php-fpm": "php",
@@ -39,7 +42,7 @@ LANGUAGES: Mapping[str, str] = {
 RUN_AS_MODULE: Mapping[str, str] = {
     **{name: name for name in (
         "gunicorn", "uvicorn", "flask", "celery", "hypercorn", "daphne", "streamlit", "alembic", "fastapi", "quart", "granian", "dramatiq",
-        "pytest",
+        "pytest", "scrapy", "mkdocs",
     )},
     "waitress-serve": "waitress", "django-admin": "django",
 }  # fmt: skip

@@ -16,6 +16,7 @@ from optimizer.model.launch import (
     NODE,
     PYTHON,
     PYTHON_SERVERS,
+    PYTHON_TOOLS,
     SHELLS,
     Argv,
     Target,
@@ -322,12 +323,16 @@ class _Reader:
             self.languages.append(LANGUAGES.get(name, "python"))
         if PYTHON.fullmatch(name):
             target = python_target(words[1:])
-            if target.modules and target.modules[0] in PYTHON_SERVERS:
+            if target.modules and target.modules[0] in PYTHON_SERVERS | PYTHON_TOOLS:
                 self.run((target.modules[0], *target.rest), source, folder)
             else:
                 self._take(self.files.python(target, folder, module_runs=True), source)
         elif name == "supervisord":
             self._supervisor(words, source, folder)
+        elif name in PYTHON_TOOLS:
+            from optimizer.model.tool_start import loaded_by  # seldom needed
+
+            self._take(loaded_by(name, words[1:], self.files, folder), source)
         elif name in PYTHON_SERVERS:
             words = self._settings(words, folder) if name == "uwsgi" else words
             self._take(self.files.python(server_target(name, words[1:], self.environment), folder, module_runs=False), source)

@@ -44,7 +44,7 @@ _HARMLESS = frozenset({
     "nodemon", "remix-serve", "react-router-serve", "fastify", "concurrently", "npm-run-all", "run-s", "run-p", "next", "serve",
     "http-server", "ddtrace-run", "newrelic-admin", "opentelemetry-instrument", "dotenv", "ping", "curl", "wget", "printenv",
     "file", "wait-on", "wait-port", "md5sum", "sha256sum", "base64", "openssl", "dig", "nslookup", "java", "dotnet", "ruby", "bundle",
-    "php", "rails", "rackup", "puma", "unicorn", "thin", "sidekiq", "rake", "falcon", "pidof", "pgrep", "ps",
+    "php", "rails", "rackup", "puma", "unicorn", "thin", "sidekiq", "rake", "falcon", "pidof", "pgrep", "ps", "scrapy", "mkdocs",
 })  # fmt: skip
 _MIGRATIONS = frozenset({
     ("prisma", "migrate"), ("knex", "migrate:latest"), ("sequelize", "db:migrate"), ("sequelize-cli", "db:migrate"),
