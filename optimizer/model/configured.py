@@ -7,6 +7,7 @@ pm2.keymetrics.io/docs/usage/application-declaration.
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import shlex
 
@@ -107,6 +108,27 @@ def uwsgi_words(text: str) -> Argv | str:
         else:
             return f"sets {key}" if not _COMPUTED.search(given) else f"computes {key}"
     return tuple(words)
+
+
+def nodemon_command(settings: str | None, manifest: str) -> str | None:
+    """The shell text that nodemon starts where it is given no program, None where that cannot be told.
+
+    Args:
+        settings: The text of nodemon.json, None where there is none.
+        manifest: The text of package.json, whose ``nodemonConfig`` counts without one, and whose ``main`` is the program then.
+    """
+    try:
+        package = json.loads(manifest)
+        found = json.loads(settings) if settings is not None else package.get("nodemonConfig", {})
+    except (ValueError, RecursionError, AttributeError):
+        return None
+    if not isinstance(found, dict) or "execMap" in found:
+        return None
+    command, script = found.get("exec"), found.get("script")
+    if command is None:
+        command, script = "node", script or package.get("main", "index.js")
+    words = [word for word in (command, script) if word is not None]
+    return " ".join(words) if all(isinstance(word, str) for word in words) else None
 
 
 def pm2_scripts(text: str) -> tuple[str, ...] | str:

@@ -207,7 +207,7 @@ def node_target(name: str, words: Argv) -> Target:
         if name == "pm2-runtime" and re.search(r"\.(json|ya?ml)$|ecosystem|\.config\.c?js$", word):
             return Target(unknown=f"pm2 is configured by {word}", configuration=word)
         return Target(files=(word,), rest=words[index + 1 :])
-    return Target(unknown="Node starts without a program")
+    return Target(unknown="Node starts without a program", configuration="nodemon.json" if name == "nodemon" else None)
 
 
 def unwrap(argv: Argv) -> Argv | None:

@@ -344,6 +344,8 @@ class _Reader:
             scripts = pm2_scripts(text)
             unknown = f"pm2's configuration {scripts}" if isinstance(scripts, str) else None
             self._take(self.files.node(Target(files=scripts if isinstance(scripts, tuple) else (), unknown=unknown), folder), source)
+        elif name == "nodemon" and (text := self._restarted(node_target(name, words[1:]).configuration, folder)) is not None:
+            self.script(parse_script(text), source, folder, ())
         elif name in NODE:
             self._take(self.files.node(node_target(name, words[1:]), folder), source)
         elif name == "java":
@@ -354,6 +356,13 @@ class _Reader:
             self.entries += [f for f in found if f is not None][:1]
         else:
             self._own_program(words, source, folder)
+
+    def _restarted(self, settings: str | None, folder: str | None) -> str | None:
+        """The shell text that nodemon starts by its settings, where it is given no program."""
+        from optimizer.model.configured import nodemon_command
+
+        manifest = self._text("package.json", folder) if settings is not None else None
+        return nodemon_command(self._text(settings, folder), manifest) if settings is not None and manifest is not None else None
 
     def _text(self, path: str | None, folder: str | None) -> str | None:
         """The text of a file of the context at a path of the image."""

@@ -23,7 +23,7 @@ BINS = {
     "react-router-serve": "@react-router/serve", "fastify": "fastify-cli", "run-s": "npm-run-all", "run-p": "npm-run-all",
     "swc": "@swc/cli", "sentry-cli": "@sentry/cli", "graphql-codegen": "@graphql-codegen/cli",
     "dotenv": "dotenv-cli", "dotenvx": "@dotenvx/dotenvx", "cross-env-shell": "cross-env", "eleventy": "@11ty/eleventy",
-    "mikro-orm": "@mikro-orm/cli",
+    "mikro-orm": "@mikro-orm/cli", "docusaurus": "@docusaurus/core", "react-router": "@react-router/dev", "remix": "@remix-run/dev",
 }  # fmt: skip
 # Programs that compile, bundle, lint or test, and start nothing that serves.
 _TOOLS = frozenset({

@@ -175,7 +175,7 @@ class NodeStages:
         """The stage that installs everything and builds."""
         model, file, plan = self.model, self.file, self.plan
         nodes: list[Node] = [from_line(model, self.stage, self.written, self.name)]
-        for position in sorted({*plan.build, *plan.system.positions}):
+        for position in sorted({*plan.build, *plan.system.for_building}):
             if self.apart and position == self.main.position:
                 continue
             block = with_lead(file, position)
@@ -236,14 +236,14 @@ class NodeStages:
         position = main.position
         install = file.instruction(position)
         if not self.several:
-            early = [p for p in sorted({*plan.build, *plan.system.positions} - {*plan.told}) if p <= position]
+            early = [p for p in sorted({*plan.build, *plan.system.for_building} - {*plan.told}) if p <= position]
             return [
                 production_install(file.instruction(p), main.call, main.locked) if p == position else file.instruction(p) for p in early
             ]
-        kept = {*plan.system.positions, *plan.tools, *plan.global_runs}
+        kept = {*plan.system.for_building, *plan.tools, *plan.global_runs}
         nodes: list[Node] = [
             file.instruction(p)
-            for p in sorted({*plan.build, *plan.system.positions})
+            for p in sorted({*plan.build, *plan.system.for_building})
             if p < position and (p in kept or file.instruction(p).keyword in ("ENV", "ARG", "SHELL"))
         ]
         nodes.append(line(model, stage, "WORKDIR", main.folder))

@@ -91,6 +91,7 @@ def tells(step: Step, programs: str) -> bool:
     return asks_version(words) or (step.call is not None and step.call.verb is not None and step.call.verb.value in _LISTS)
 
 
+_STARTERS = frozenset({"tini", "dumb-init", "gosu"})
 _UPGRADES = frozenset({"upgrade", "dist-upgrade", "full-upgrade"})
 _TIDYING = frozenset({"clean", "autoclean", "autoremove"})
 
@@ -183,6 +184,12 @@ class SystemSteps:
     def packages(self) -> list[str]:
         """The names of the packages that stay."""
         return [name for name in self.written if name not in self.removed]
+
+    @property
+    def for_building(self) -> list[int]:
+        """The RUNs that building may need: none where the packages only bring programs that start another one."""
+        only = bool(self.packages) and set(self.packages) <= _STARTERS and not self.upgrade
+        return [] if only else self.positions
 
     def take(self, model: Model, position: int, call: Call) -> None:
         """Note a call of apt.
