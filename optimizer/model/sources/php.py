@@ -130,7 +130,8 @@ def evidence(model: Model, stage: Stage, start: Start, environment: Mapping[str,
         path = posixpath.normpath(posixpath.join(command.folder or "/", given)) if given is not None else None
         if path is not None and context_path(model, stage, path) not in files:
             unknown.add(Unknown("program", command.source, f"runs {given} with PHP, which is not seen among the project's sources"))
-        if command.name == "php" and any(w is not None and w in ("-r", "-B", "-R", "-E", "-a") for w in command.words[1:2]):
+        first = command.words[1] if len(command.words) > 1 else "-a"
+        if command.name == "php" and first in ("-r", "-B", "-R", "-E", "-a"):
             unknown.add(Unknown("program", command.source, "PHP runs code that is given on the command line"))
     numbers = tuple(int(port) for port in ports if port.isdecimal())
     modules = tuple(sorted(packages))
