@@ -51,6 +51,6 @@ def activates(words: Sequence[str | None]) -> str | None:
 def shell_inside(shell: Sequence[str]) -> tuple[str, ...]:
     """The shell of a SHELL instruction without the ``conda run`` that starts it; that of micromamba's images is bash."""
     if shell and shell[0].endswith("/_dockerfile_shell.sh"):
-        return ("/bin/bash", "-c")
+        return ("/bin/bash", "-o", "pipefail", "-c")
     found = behind_run(shell)
     return tuple(shell[found[1] :]) if found is not None else tuple(shell)

@@ -129,7 +129,7 @@ def _clean_one(
         return
     if any(c.options & _MOVED for c in fill.calls):
         return
-    if not posix_shell(state) or windows(model, position):
+    if not posix_shell(state, entered=True) or windows(model, position):
         yield Refusal(f"{name}'s cache stays: the shell is not one whose text can be read", position)
         return
     reader = later_reader(model, stage, position, cache, name, updates or name != "apk")

@@ -161,7 +161,7 @@ def _reason(model: Model, group: list[_Part], part: _Part, ships: bool) -> str |
     if part.node.flags and _lost_with_the_run(part.node):
         return "what is written to their mounts is gone at the end of each RUN"
     state = model.before(part.position)
-    if not posix_shell(state):
+    if not posix_shell(state, entered=True):
         return "the shell is not one whose text can be read"
     if reads_startup_files(state):
         return "the shell reads files of its own before every RUN"

@@ -53,5 +53,5 @@ def test_calls_of_conda(text: str, names: tuple[str, ...], installs: bool) -> No
 
 def test_the_shell_that_an_environment_is_entered_by() -> None:
     assert shell_inside(("conda", "run", "-n", "web", "/bin/bash", "-c")) == ("/bin/bash", "-c")
-    assert shell_inside(("/usr/local/bin/_dockerfile_shell.sh",)) == ("/bin/bash", "-c")
+    assert shell_inside(("/usr/local/bin/_dockerfile_shell.sh",)) == ("/bin/bash", "-o", "pipefail", "-c")
     assert shell_inside(("/bin/sh", "-c")) == ("/bin/sh", "-c")

@@ -50,9 +50,8 @@ def conda_files(model: Model, copies: Sequence[CopyFacts], folder: str | None, c
     for image, environment in found:
         manifest = environment.files[0]
         for file in environment.files:
-            place = posixpath.normpath(
-                posixpath.join(posixpath.dirname(image), posixpath.relpath(file, posixpath.dirname(manifest) or "."))
-            )
+            beside = posixpath.join(posixpath.dirname(image), posixpath.relpath(file, posixpath.dirname(manifest) or "."))
+            place = image if file == manifest else posixpath.normpath(beside)
             if _at(model, copies, place) != file:
                 return f"{file} is not copied to its place beside {manifest}"
             pairs[place] = file

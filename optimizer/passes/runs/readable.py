@@ -35,7 +35,12 @@ def readable_runs(model: Model, *words: str) -> Iterator[ReadableRun]:
             node = model.file.instruction(position)
             if node.keyword != "RUN" or not any(word in node.text for word in words) or node.shell_text is None:
                 continue
-            if node.script is None or not node.script.understood or not posix_shell(model.before(position)) or windows(model, position):
+            if (
+                node.script is None
+                or not node.script.understood
+                or not posix_shell(model.before(position), entered=True)
+                or windows(model, position)
+            ):
                 continue
             if other_interpreter(node.script):
                 continue

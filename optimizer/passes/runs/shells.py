@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from optimizer.ecosystems import unwrapped
+from optimizer.ecosystems.conda_run import shell_inside
 from optimizer.model import Model, State
 from optimizer.syntax import Instruction
 from optimizer.syntax.shell import Command, Compound, Pipeline, Script, Statement, parse_script
@@ -36,9 +37,12 @@ _WINDOWS = ("windows", "nanoserver", "servercore", "dotnet-framework", "dotnet/f
 _WINDOWS_PROGRAMS = frozenset({"powershell", "powershell.exe", "cmd", "cmd.exe", "msiexec", "choco", "setx", "icacls", "dism", "certutil"})
 
 
-def posix_shell(state: State) -> bool:
-    """Whether SHELL is a POSIX shell that is given its text with ``-c`` and no option that changes its meaning."""
-    words = state.shell
+def posix_shell(state: State, *, entered: bool = False) -> bool:
+    """Whether SHELL is a POSIX shell that is given its text with ``-c`` and no option that changes its meaning.
+
+    entered: whether one that conda starts in an environment counts as well, as it does for a RUN that keeps its SHELL.
+    """
+    words = shell_inside(state.shell) if entered else state.shell
     if len(words) < 2 or words[0].replace("\\", "/").rpartition("/")[2] not in _POSIX:
         return False
     options = words[1:]

@@ -171,6 +171,9 @@ def _change(
     copied = [line(model, stage, "COPY", f"--from={name} {found.prefix} {found.prefix}")]
     variables = _variables(model, stage, found, activated)
     copied += [line(model, stage, "ENV", " ".join(variables))] if variables else []
+    if plan.editable:
+        source = model.before(plan.project[-1]).workdir
+        copied.append(line(model, stage, "COPY", f"--from={name} {source} {source}"))
     started = {p: changed for p in stage.positions if (changed := _started(file.instruction(p))) is not None}
     starting: dict[int, list[Node]] = {p: [node] for p, node in started.items()}
     starting |= _shells(model, stage, plan.runtime)
@@ -179,7 +182,7 @@ def _change(
     words = [*before, *(("/bin/bash", "-c", _ACTIVATION, "--") if hooks else ())]
     starting |= _entry_point(model, stage, started, words) if words else {}
     replaced: dict[int, list[Node]] = {**{p: [] for p in plan.system.positions}, **plan.runtime, **starting}
-    place = plan.pip[0]
+    place = plan.pip[-1] if plan.editable else plan.pip[0]
     replaced[place] = [*install, *copied, *replaced.get(place, [])]
     end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
     nodes = [*_build_stage(model, stage, found, name, written), Blank(file.newline)]
