@@ -32,7 +32,7 @@ _LOOKS_UP = re.compile(
     r"\s*(?::|;\s*\}?\s*(?:else\s*)?return)\s*(\w+)\s*;\s*\}?\s*"
 )
 """The body of a function that gives back an environment variable that one parameter names, else another parameter."""
-_DEPTH = 5  # of names that stand for names
+_DEPTH = 8  # of names that stand for names
 _MOST = 16  # values of one expression
 
 
@@ -99,7 +99,7 @@ class NativeValues:
         text = self.value(expression, path)
         if text != HOLE or not expression:
             return [text]
-        chosen = self.chosen(path, at, expression, depth) or self.looked_up(path, at, expression, depth)
+        chosen = self.chosen(path, at, expression, depth) or self.called(path, at, expression, depth)
         if chosen is not None or not expression.isidentifier():
             return chosen if chosen is not None else [HOLE]
         return self.local(path, at, expression, depth) or self.given(path, at, expression, depth)
@@ -123,24 +123,28 @@ class NativeValues:
         given = self.settings.environment.get(strings[int(name[1])], "")
         return [HOLE] if given is None else [given] if given else self.texts(path, at, other, depth + 1)
 
-    def looked_up(self, path: str, at: int, expression: str, depth: int) -> list[str] | None:
-        """The texts of a call of a function of the program that reads a setting and else gives back another argument."""
+    def called(self, path: str, at: int, expression: str, depth: int) -> list[str] | None:
+        """The texts of a call of a function of the program: what its only `return` gives, or the setting that it looks up."""
         call = re.fullmatch(r"(\w+)\s*\((.*)\)", expression, re.DOTALL)
         if call is None:
             return None
         defines = re.compile(rf"\b{call[1]}\s*\(([^(){{}};]*)\)\s*\{{")
-        definitions = [found for code, _ in self.codes.values() for found in defines.finditer(code)]
+        definitions = [(other, found) for other, (code, _) in self.codes.items() for found in defines.finditer(code)]
         if len(definitions) != 1:
             return None
-        (found,) = definitions
+        ((other, found),) = definitions
+        code, end = self.codes[other][0], max(self.codes[other][0].find("\n}", found.end()), found.end())
         names = [(re.findall(r"\w+", part) or [""])[-1] for part in split_expressions(f"{found[1]})", 0)]
-        read = _LOOKS_UP.fullmatch(found.string, found.end(), max(found.string.find("\n}", found.end()), found.end()))
+        read = _LOOKS_UP.fullmatch(code, found.end(), end)
         arguments = split_expressions(f"{call[2]})", 0)
-        if read is None or read[2] not in names or read[3] not in names or len(arguments) != len(names):
+        if read is not None and read[2] in names and read[3] in names and len(arguments) == len(names):
+            key = self.value(arguments[names.index(read[2])], path)
+            given = self.settings.environment.get(key, "") if HOLE not in key else None
+            return [HOLE] if given is None else [given] if given else self.texts(path, at, arguments[names.index(read[3])], depth + 1)
+        returned = list(re.finditer(r"\breturn\b([^;]*);", code[found.end() : end]))
+        if len(returned) != 1:
             return None
-        key = self.value(arguments[names.index(read[2])], path)
-        given = self.settings.environment.get(key, "") if HOLE not in key else None
-        return [HOLE] if given is None else [given] if given else self.texts(path, at, arguments[names.index(read[3])], depth + 1)
+        return self.texts(other, found.end() + returned[0].start(), returned[0][1], depth + 1)
 
     def read_from(self, path: str, at: int, name: str) -> re.Match[str] | None:
         """The call of getenv that gives a variable of a function its only value."""

@@ -179,8 +179,30 @@ class _Reader(Found):
             return self.formatted(path, literals[int(formatted[1])], split_expressions(piece, piece.index("(") + 1)[1:], depth)
         if re.fullmatch(r"(?:\w+\s*::\s*)*\w+", piece):
             return self.named(path, piece.rpartition(":")[2].strip(), depth)
-        called = re.fullmatch(r"(?:\w+\s*::\s*)*(\w+)\s*\(\s*\)", piece)
-        return self.called(called[1], depth) if called else HOLE
+        called = re.fullmatch(r"(?:\w+\s*::\s*)*(\w+)\s*\((.*)\)", piece, re.DOTALL)
+        if called is None:
+            return HOLE
+        return self.looked_up(path, called[1], called[2], depth) if called[2].strip() else self.called(called[1], depth)
+
+    def looked_up(self, path: str, name: str, given: str, depth: int) -> str:
+        """The value of a function that reads the environment variable that one argument names, and falls back to another one."""
+        found = [
+            (parameters, body)
+            for code, _ in self.sources.values()
+            for parameters, body in re.findall(rf"\bfn\s+{name}\s*\(([^()]*)\)\s*->\s*String\s*\{{(.*?)\n\}}", code, re.DOTALL)
+        ]
+        names = [part.split(":")[0].strip() for part in split_expressions(f"{found[0][0]})", 0)] if len(found) == 1 else []
+        read = re.fullmatch(
+            r"\s*(?:std\s*::\s*)?env\s*::\s*var\s*\(\s*(\w+)\s*\)\s*\.\s*(?:unwrap_or_else\s*\(\s*\|[^|]*\||unwrap_or\s*\()\s*"
+            r"(\w+)\s*\.\s*(?:to_string|to_owned|into)\s*\(\s*\)\s*\)\s*",
+            found[0][1] if names else "",
+        )
+        arguments = split_expressions(f"{given})", 0)
+        if read is None or read[1] not in names or read[2] not in names or len(arguments) != len(names):
+            return HOLE
+        key = self.value(path, arguments[names.index(read[1])], depth + 1)
+        value = self.environment.get(key) if HOLE not in key else HOLE
+        return value if value is not None else self.value(path, arguments[names.index(read[2])], depth + 1)
 
     def formatted(self, path: str, text: str, given: list[str], depth: int) -> str:
         """A text with its braces filled. Source: https://doc.rust-lang.org/std/fmt/."""

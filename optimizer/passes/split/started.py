@@ -27,7 +27,7 @@ class Starting(Struct, frozen=True):
         programs: Names of other programs.
         shell: Whether something needs ``/bin/sh``.
         replaced: Shell forms that are one plain command, as exec forms, by position.
-        scripts: Shell scripts of the context that run, absolute paths in the image.
+        scripts: Shell scripts of the context that run, absolute paths in the image; those that the stage copies last left out.
         files: Files of the context that are named among the arguments, absolute paths in the image.
     """
 
@@ -75,11 +75,18 @@ def starting(model: Model, stage: Stage, outputs: Iterable[str]) -> Starting:
             if "/" not in (command.words[0] or "") and posixpath.dirname(found) not in SYSTEM_PATH:
                 relocated[found] = None
         files.update(dict.fromkeys(_named_files(model, stage, command)))
-    scripts = tuple(p for script in start.scripts for p in image_path(model, stage, script)[:1])
+    scripts = tuple(place for script in start.scripts for place in _script_place(model, stage, script))
     main = start.commands[-1] if start.commands else None
     if main is None or not made:
         raise Refused(f"the program that starts, {main or 'a shell'}, is not one that the build is seen to make", place)
-    return Starting(tuple(made), tuple(relocated), frozenset(programs), shell or bool(scripts), replaced, scripts, tuple(files))
+    return Starting(tuple(made), tuple(relocated), frozenset(programs), shell or bool(start.scripts), replaced, scripts, tuple(files))
+
+
+def _script_place(model: Model, stage: Stage, script: str) -> tuple[str, ...]:
+    """Where a script of the context lies in a stage; nowhere where the stage copies it behind its last RUN, as it will go on to do."""
+    last = max((p for p in stage.positions if model.file.instruction(p).keyword == "RUN"), default=stage.position)
+    places, before = image_path(model, stage, script), image_path(model, stage, script, last + 1)
+    return () if set(places) - set(before) else places[:1]
 
 
 def _made(model: Model, stage: Stage, command: Started, outputs: tuple[str, ...]) -> str | None:
