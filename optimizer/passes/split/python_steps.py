@@ -144,12 +144,13 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
         plan.build.append(position)
         plan.runtime[position] = []
         return
-    if not (pip or tools or managed or system or venv or compiled or installed or checked):
+    installs = bool(pip or tools or managed or system or venv or compiled or installed)
+    if not (installs or checked):
         plan.commands += [(position, step) for step in steps if step.program not in _SHELL and not step.cleans]
         if early and any("/etc/apt" in step.text or _SETTINGS.search(step.text) for step in steps):
             plan.sources.append(position)
         return
-    for step in others:
+    for step in others if installs else ():
         if (
             step.program not in FILE_COMMANDS | SYSTEM_COMMANDS
             and not tells(step, PROGRAMS)
