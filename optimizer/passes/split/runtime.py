@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from msgspec import Struct
+
 from optimizer.ecosystems import Action, Call
+from optimizer.knowledge.debian import build_only
 from optimizer.knowledge.images import BaseImage, lookup
 from optimizer.knowledge.twins import runtime_twins
 from optimizer.model import Model, Stage
@@ -16,15 +19,16 @@ from optimizer.passes.split.shared import (
     Refused,
     SystemPackages,
     apt_install,
+    body_nodes,
     from_line,
     install_options,
     no_twin,
     reference_text,
     with_certificates,
 )
-from optimizer.passes.split.steps import FILE_COMMANDS, SystemSteps, steps_of, tells
+from optimizer.passes.split.steps import FILE_COMMANDS, Step, SystemSteps, remaining, steps_of, tells
 from optimizer.passes.text import quote_names
-from optimizer.syntax import Instruction, Node
+from optimizer.syntax import Dockerfile, Instruction, Node
 
 _PROGRAMS = r"(python|pip)[\d.]*|node|np[mx]|yarn|ruby|gem|bundler?"
 _LANGUAGES = frozenset({"python", "node", "ruby"})
@@ -44,11 +48,11 @@ def slim_runtime(model: Model, stage: Stage) -> Change | None:
         return None
     bases = _bases(model, stage)
     settings = _settings(model, bases)
-    if settings is None or (image.variant != "full" and not (image.variant == "slim" and any(map(sets_up_manager, _runs(model, bases))))):
+    own = _own_steps(model, stage, image)
+    if settings is None or own is None or not (image.variant == "full" or (image.variant == "slim" and _spare(model, bases, own))):
         return None
     sources = [s for i in sorted(model.dependencies[stage.index]) if (s := model.stages[i]) not in bases]
-    installed = _installed(model, stage)
-    if not sources or model.context is None or installed is None or (image.family != "node" and any(base.positions for base in bases)):
+    if not sources or model.context is None or (image.family != "node" and _runs(model, bases)):
         return None
     if any(s.image is None or (s.image.family, s.image.version, s.image.distribution) != _kind(image) for s in sources):
         return None  # what another image built may need what only that one has
@@ -58,19 +62,41 @@ def slim_runtime(model: Model, stage: Stage) -> Change | None:
     if any(base.positions for base in bases) and INSTALLED_MANAGERS & set(application.programs):
         return None
     runtime, reference = _twin(model, stage, [stage, *bases][-1], image)
-    system = _needs(model, stage, application, runtime, installed)
-    file = model.file
-    new: list[Node] = [from_line(model, stage, reference, stage.name), *settings]
-    packages = tuple(p for p in with_certificates((*system.kept, *installed), image, runtime) if p not in installed)
-    if packages:
-        new.append(apt_install(model, stage, packages, install_options(packages, ())))
+    system = _needs(model, stage, application, runtime, own)
+    if runtime is image and not bases and not system.dropped:
+        return None
     evidence = ["the stage copies what was built for the same version on the same Debian, and builds nothing itself"]
     if any(base.positions for base in bases):
         evidence.append("nothing starts the package manager of the stage that it started from")
+    if system.dropped:
+        evidence.append(f"only building needs {quote_names(system.dropped)}")
     if system.kept:
         evidence.append(f"the program needs {quote_names(system.kept)} when it runs")
-    changed = file.replaced(stage.position, stage.position + 1, new)
-    return Change(f"run on {reference}", changed, (stage.position,), tuple(evidence))
+    start = [from_line(model, stage, reference, stage.name), *settings]
+    file = _with_packages(model, stage, own, system, runtime, start)
+    summary = f"run on {reference}" if runtime is not image or bases else "install nothing that only building needs"
+    return Change(summary, file, (stage.position, *(own.system.positions if system.dropped else ())), tuple(evidence))
+
+
+def _with_packages(model: Model, stage: Stage, own: _Own, system: SystemPackages, runtime: BaseImage, start: list[Node]) -> Dockerfile:
+    """The file with the stage on its new image, and with the system packages that the program needs."""
+    file, installed = model.file, own.system.packages
+    packages = [p for p in with_certificates((*system.kept, *installed), stage.image, runtime) if p not in installed or p in system.kept]
+    replaced: dict[int, list[Node]] = {}
+    if system.dropped:
+        for position in own.system.positions:
+            node = file.instruction(position)
+            rest = remaining(file, node, steps_of(node) or (), lambda step: step.call is None and not step.cleans)
+            replaced[position] = [rest] if rest is not None else []
+        written = [own.system.written.get(p, p) for p in packages]
+        options, upgrade = install_options(written, own.system.options), own.system.upgrade
+        install = [apt_install(model, stage, written, options, upgrade)] if written or upgrade else []
+        replaced[own.system.positions[0]] = [*install, *replaced[own.system.positions[0]]]
+    else:
+        missing = [p for p in packages if p not in installed]
+        start = [*start, *([apt_install(model, stage, missing, install_options(missing, ()))] if missing else [])]
+    end = next((s.position for s in model.stages if s.position > stage.position), len(file.nodes))
+    return file.replaced(stage.position, end, [*start, *body_nodes(file, stage, end, replaced)])
 
 
 def _kind(image: BaseImage) -> tuple[str, str | None, str | None]:
@@ -100,9 +126,21 @@ def _settings(model: Model, bases: list[Stage]) -> list[Node] | None:
     return [node for node in nodes if node.keyword != "RUN"]
 
 
-def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
-    """The Debian packages that a stage installs; None when a RUN does more than that and making and changing files."""
-    system = SystemSteps(dividable=True)
+class _Own(Struct):
+    """What a stage does by itself: the system packages it installs, and the project's commands that it runs."""
+
+    system: SystemSteps
+    commands: list[tuple[int, Step]]
+
+
+def _spare(model: Model, bases: list[Stage], own: _Own) -> bool:
+    """Whether a stage on a slim image holds a package manager of the project, or system packages that only building needs."""
+    return any(map(sets_up_manager, _runs(model, bases))) or any(build_only(package, "apt") for package in own.system.packages)
+
+
+def _own_steps(model: Model, stage: Stage, image: BaseImage) -> _Own | None:
+    """What a stage does by itself; None when a RUN does more than that and making and changing files."""
+    own = _Own(SystemSteps(dividable=True), [])
     for position in stage.positions:
         instruction = model.file.instruction(position)
         if instruction.keyword == "ONBUILD":
@@ -112,14 +150,15 @@ def _installed(model: Model, stage: Stage) -> tuple[str, ...] | None:
             steps = [step for step in found or () if not tells(step, _PROGRAMS)]
             calls = [step.call for step in steps if step.call is not None and not _installs_wheels(model, stage, position, step.call)]
             others = [step for step in steps if step.call is None and step.program not in FILE_COMMANDS]
-            if found is None or others or any(call.ecosystem != "apt" for call in calls):
+            if found is None or (others and image.family != "python") or any(call.ecosystem != "apt" for call in calls):
                 return None
+            own.commands += [(position, step) for step in others]
             try:
                 for call in calls:
-                    system.take(model, position, call)
+                    own.system.take(model, position, call)
             except Refused:
                 return None
-    return tuple(system.packages)
+    return own
 
 
 def _installs_wheels(model: Model, stage: Stage, position: int, call: Call) -> bool:
@@ -153,8 +192,8 @@ def _twin(model: Model, stage: Stage, root: Stage, image: BaseImage) -> tuple[Ba
     raise Refused(no_twin(stage, image.family.capitalize()), stage.position)
 
 
-def _needs(model: Model, stage: Stage, application: Application, runtime: BaseImage, installed: tuple[str, ...]) -> SystemPackages:
-    """The system packages that the program needs and neither the slim image nor the stage itself brings.
+def _needs(model: Model, stage: Stage, application: Application, runtime: BaseImage, own: _Own) -> SystemPackages:
+    """The system packages that the program needs beside the slim image, and those of the stage that only building does.
 
     Raises:
         Refused: That is not known.
@@ -166,15 +205,16 @@ def _needs(model: Model, stage: Stage, application: Application, runtime: BaseIm
         workspace = workspace_of(model.context, application.package.folder) if application.package is not None and model.context else None
         if workspace is None:
             raise Refused("there is no package.json in the build context", stage.position)
-        return _without(node_needs.system_packages(model, SystemSteps(), workspace, [], application, runtime, stage.position), installed)
+        return node_needs.system_packages(model, own.system, workspace, [], application, runtime, stage.position)
     if application.language == "ruby":
-        return _without(_ruby_needs(model, stage, application, runtime), installed)
+        return _ruby_needs(model, stage, application, runtime)
     from optimizer.passes.split import python_plan, python_system
 
     if application.requirements is None or application.requirements.problems:
         raise Refused("which packages are installed is not known", stage.position)
-    plan = python_plan.Plan(requirements=list(application.requirements.packages))
-    return _without(python_system.system_packages(model, plan, application, runtime, stage), installed)
+    requirements = list(application.requirements.packages)
+    plan = python_plan.Plan(requirements=requirements, system=own.system, commands=own.commands)
+    return python_system.system_packages(model, plan, application, runtime, stage)
 
 
 def _ruby_needs(model: Model, stage: Stage, application: Application, runtime: BaseImage) -> SystemPackages:
@@ -188,7 +228,3 @@ def _ruby_needs(model: Model, stage: Stage, application: Application, runtime: B
         raise Refused("the Gemfile of the program is not in the build context", stage.position)
     plan = ruby_steps.Plan(found[0], installs=[stage.position])
     return ruby_needs.system_packages(model, stage, plan, project, application, runtime)
-
-
-def _without(system: SystemPackages, installed: tuple[str, ...]) -> SystemPackages:
-    return SystemPackages(tuple(p for p in system.kept if p not in installed), system.dropped, system.options)
