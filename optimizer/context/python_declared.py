@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import json
 import posixpath
@@ -14,7 +15,18 @@ from packaging.requirements import Requirement as Specification
 from packaging.utils import canonicalize_name
 
 from optimizer.context.folder import BuildContext
-from optimizer.context.python_projects import setup_keywords
+from optimizer.context.python_projects import project_requirements, setup_keywords
+
+_SETUP_MODULES = frozenset({"setuptools", "distutils", "io", "os", "codecs", "pathlib"})
+_SETUP_CALLS = frozenset({
+    "setup", "find_packages", "open", "read", "read_text", "readlines", "splitlines", "strip", "split", "join", "dirname", "abspath",
+    "realpath", "Path", "resolve", "startswith",
+})  # fmt: skip
+_SETUP_KEYWORDS = frozenset({
+    "name", "version", "description", "long_description", "long_description_content_type", "author", "author_email", "maintainer",
+    "maintainer_email", "license", "url", "project_urls", "classifiers", "keywords", "platforms", "packages", "package_data",
+    "include_package_data", "install_requires", "extras_require", "python_requires", "entry_points", "zip_safe",
+})  # fmt: skip
 
 
 class Declared(Struct, frozen=True):
@@ -23,14 +35,17 @@ class Declared(Struct, frozen=True):
     Args:
         manifest: The file that declares them, relative to the context.
         names: Their normalised names.
-        program: A Python program that prints them line by line, with ``{}`` where the manifest's path belongs.
+        program: A Python program that prints them line by line, with ``{}`` where the manifest's path belongs; empty where the
+            manifest installs them by itself, as a setup.py does that takes the packages that it finds.
         since: The oldest minor version of Python 3 that can run it.
+        beside: Further files that the manifest reads.
     """
 
     manifest: str
     names: tuple[str, ...]
-    program: str
-    since: int
+    program: str = ""
+    since: int = 0
+    beside: tuple[str, ...] = ()
 
 
 def declared_dependencies(context: BuildContext, folder: str, extras: Iterable[str] = ()) -> Declared | str:
@@ -84,6 +99,10 @@ def _in_setup_cfg(context: BuildContext, folder: str, extras: tuple[str, ...]) -
         parser.read_string(text or "")
     except configparser.Error:
         return f"{path} is not valid"
+    if not parser.has_section("options") and not extras:
+        found = setup_alone(context, folder)
+        if found is not None:
+            return found
     values = [parser.get("options", "install_requires", fallback=None)]
     values += [parser.get("options.extras_require", extra, fallback=None) for extra in extras]
     script = context.read_text(posixpath.normpath(posixpath.join(folder, "setup.py")))
@@ -113,3 +132,44 @@ def _names(texts: Iterable[object], project: object) -> tuple[str, ...] | str:
             return f"has a dependency on a folder of the project: {text}"
         found.append(canonicalize_name(one.name))
     return tuple(dict.fromkeys(found))
+
+
+def setup_alone(context: BuildContext, folder: str) -> Declared | None:
+    """What a setup.py depends on that can be installed without the packages of its project, since it looks for those itself.
+
+    Returns:
+        None where it names modules, packages or folders that must be there, runs other code, or reads sources.
+    """
+    path = posixpath.normpath(posixpath.join(folder, "setup.py"))
+    names = project_requirements(context, folder)
+    try:
+        tree = ast.parse(context.read_text(path) or "")
+    except (SyntaxError, ValueError):
+        return None
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    texts, finds, opens = set(), False, False
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=aliases) if {alias.name.split(".")[0] for alias in aliases} - _SETUP_MODULES:
+                return None
+            case ast.ImportFrom(module=module) if (module or "").split(".")[0] not in _SETUP_MODULES:
+                return None
+            case ast.Call(func=function):
+                name = function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+                if name == "setup" and ({keyword.arg for keyword in node.keywords} - _SETUP_KEYWORDS or node.args):
+                    return None
+                if name == "find_packages" and (node.args or {keyword.arg for keyword in node.keywords} - {"exclude", "include"}):
+                    return None
+                if name not in own | _SETUP_CALLS:
+                    return None
+                finds, opens = finds or name == "find_packages", opens or name in ("open", "read_text")
+            case ast.keyword(arg="packages", value=value) if not isinstance(value, ast.Call):
+                return None
+            case ast.Constant(value=str(value)):
+                texts.add(value)
+    beside = {
+        f for text in texts if text and context.exists(f := posixpath.normpath(posixpath.join(folder, text))) and not context.is_dir(f)
+    }
+    if not names or not finds or (opens and not beside) or any(f.endswith(".py") for f in beside):
+        return None
+    return Declared(path, names, beside=tuple(sorted(beside)))

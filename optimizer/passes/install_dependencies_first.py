@@ -19,13 +19,15 @@ class InstallDependenciesFirst(Pass):
     What it does
         ``pip install .`` reads the whole project. Where pyproject.toml or setup.cfg writes the dependencies out, that file is
         copied alone and what it names is installed by a RUN of its own, above the COPY of the sources: pip by way of a list that
-        Python's own reader of such files prints, uv by itself. The install of the project stays, and finds them there.
+        Python's own reader of such files prints, uv by itself. A setup.py that takes the packages that it finds is copied alone
+        and installs them without any. The install of the project stays, and finds them there.
 
     Why
         Every edit of a source changes the COPY above ``pip install .``, and all dependencies are installed anew.
 
     When it refuses
-        When the manifest computes its dependencies, or one of them lies in the project; when the image's Python is older than
+        When the manifest computes its dependencies, or one of them lies in the project; when setup.py names packages that must be
+        there, or reads sources; when the image's Python is older than
         3.11 and has no reader of pyproject.toml; when options or variables lead pip to files or folders; when another
         instruction stands between the sources and the install. It is silent where what is installed above names them all.
 

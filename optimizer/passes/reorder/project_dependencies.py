@@ -74,7 +74,7 @@ def dependencies_first(model: Model, stage: Stage, position: int) -> Iterator[Ch
     if not sources:
         return
     start = sources[0].position
-    manifests = {f"{install.place}/{name}" for name in ("pyproject.toml", "setup.cfg")}
+    manifests = {f"{install.place}/{name}" for name in ("pyproject.toml", "setup.cfg", "setup.py")}
     files = {image: (c, file) for c in install.copies for image in manifests if (file := c.context_of(model, image)) is not None}
     if not files:
         return
@@ -86,11 +86,19 @@ def dependencies_first(model: Model, stage: Stage, position: int) -> Iterator[Ch
             return
         reason = _reason(model, stage, install, declared, start)
         found = next(((copy, image) for image, (copy, file) in files.items() if file == declared.manifest), None)
+        if declared.beside and (found is None or found[0].position < start or not _together(model, found[0], declared)):
+            found = None
         if reason is None and found is not None:
             yield _change(model, install, declared, found, start)
             return
         declared = reason or "its manifest is not among the files that are copied"
     yield Refusal(f"what the project depends on is not installed before its sources: {declared}", position)
+
+
+def _together(model: Model, copy: CopyFacts, declared: Declared) -> bool:
+    """Whether the files that a manifest reads lie in its folder, and come by the same instruction."""
+    same = all(posixpath.dirname(file) == posixpath.dirname(declared.manifest) for file in declared.beside)
+    return same and all(copy.image_of(model, file) is not None for file in declared.beside)
 
 
 def _install_at(model: Model, stage: Stage, position: int) -> _Install | None:
@@ -129,6 +137,8 @@ def _installed_above(model: Model, stage: Stage, start: int, names: Sequence[str
         for call in (read_call(command) for command in node.script.commands):
             if call is None or call.ecosystem not in ("pip", "uv", "poetry", "pipenv") or call.action is not Action.INSTALL:
                 continue
+            if any(map(is_local, call.packages)):
+                return True
             found |= {project_name(package) for package in call.packages}
             for manifest in call.manifests:
                 path = model.before(position).path(manifest)
@@ -165,6 +175,8 @@ def _reason(model: Model, stage: Stage, install: _Install, declared: Declared, s
     version = python_version(stage.image) if stage.image is not None else None
     if call.ecosystem == "pip" and (version is None or int(version.partition(".")[2]) < declared.since):
         return f"only Python 3.{declared.since} and later can list what {declared.manifest} names"
+    if not declared.program and (install.call.ecosystem != "pip" or model.before(start).workdir != state.workdir):
+        return f"{declared.manifest} installs them where its folder is entered"
     for position in stage.positions:
         node = model.file.instruction(position)
         local = node.keyword in ("COPY", "ADD") and node.flag("from") is None
@@ -180,13 +192,16 @@ def _change(model: Model, install: _Install, declared: Declared, brought: tuple[
     top = comments_above(file, start)
     spaced = any(isinstance(file.nodes[i], Blank) for i in range(start + 1, install.position))
     own = copy.position >= start
-    new: list[Node] = [copy_of(model, copy, posixpath.dirname(image), [(declared.manifest, image)], copy.position)] if own else []
+    folder = posixpath.dirname(image)
+    files = [(f, posixpath.join(folder, posixpath.relpath(f, posixpath.dirname(declared.manifest) or "."))) for f in declared.beside]
+    new: list[Node] = [copy_of(model, copy, folder, [(declared.manifest, image), *files], copy.position)] if own else []
     new += [_first_run(model, install, declared, image, model.before(start).workdir)]
     new += [Blank(file.newline)] if spaced or isinstance(file.nodes[top], Comment) else []
     rest = list(file.nodes[top : install.position])
     second = _second_run(install, node)
     names = quote_names(declared.names)
-    evidence = (f"{declared.manifest} names {names}, and computes nothing", "the install of the project stays, and finds them there")
+    how = "and computes nothing" if declared.program else "and takes the packages that it finds"
+    evidence = (f"{declared.manifest} names {names}, {how}", "the install of the project stays, and finds them there")
     return Change(
         f"install what {declared.manifest} names before the sources are copied",
         file.replaced(top, install.position + 1, [*new, *rest, second]),
@@ -207,6 +222,8 @@ def _first_run(model: Model, install: _Install, declared: Declared, image: str, 
             edits.append((command.words[index - 1].start if behind else word.start, word.end))
     start, end = edits[0]
     source = node.script.text
+    if not declared.program:
+        return _written(model, node, [step.text for step in install.steps[: install.at + 1]])
     given = manifest if install.call.ecosystem == "uv" else _LIST
     extras = re.findall(r"[\w.-]+", install.word.partition("[")[2]) if install.call.ecosystem == "uv" else []
     taken = "".join(f" --extra {extra}" for extra in extras)
@@ -216,6 +233,11 @@ def _first_run(model: Model, install: _Install, declared: Declared, image: str, 
         python = program if re.fullmatch(r"python[\d.]*", program) else "python3" if program == "pip3" else "python"
         commands.append(f"{python} -c '{declared.program.format(manifest)}' > {_LIST}")
     commands.append(re.sub(r"\s+", " ", f"{source[command.start : start]}-r {given}{taken}{source[end : command.end]}"))
+    return _written(model, node, commands)
+
+
+def _written(model: Model, node: Instruction, commands: list[str]) -> Instruction:
+    """A RUN of some commands, with the flags and in the style of another one."""
     newline, style = line_end_of(model.file, node), style_of(model.file, node)
     joint = f" && {node.escape}{newline}{style.indent}" if style.trailing_and else f" {node.escape}{newline}{style.indent}&& "
     flags = "".join(f"--{flag.name}={flag.value} " for flag in node.flags)
