@@ -12,7 +12,8 @@ from optimizer.ecosystems import Action, Call, unwrapped
 from optimizer.ecosystems.conda import target
 from optimizer.ecosystems.conda_run import PROGRAMS, activates, entered
 from optimizer.model import Model, Stage
-from optimizer.model.copies import CopyFacts, stage_copies
+from optimizer.model.copied_files import CannotTell, CopiedFiles
+from optimizer.model.copies import CopyFacts, overlap, stage_copies
 from optimizer.model.installs.conda import conda_files, environments
 from optimizer.model.paths import search_path
 from optimizer.model.state import State
@@ -111,10 +112,6 @@ def _sort_run(model: Model, found: Environment, position: int, node: Instruction
     pip = [step for step in steps if step.call is not None and step.call.ecosystem == "pip"]
     system = [step for step in steps if step.call is not None and step.call.ecosystem == "apt"]
     entering = [step for step in steps if _enters(step) is not None]
-    building = [step for step in steps if step in (*managed, *pip, *entering) or _serves_conda(step, found)]
-    left = [step for step in steps if step not in (*building, *system) and not step.cleans]
-    if left and (changes_shell(steps) or (entering and any(step.program not in FILE_COMMANDS for step in left))):
-        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
     for step in system:
         assert step.call is not None
         plan.system.take(model, position, step.call)
@@ -126,6 +123,12 @@ def _sort_run(model: Model, found: Environment, position: int, node: Instruction
             _sort_call(model, found, position, step.call, active, copies)
         elif step in pip and step.call is not None:
             _check_pip(model, found, position, step, active)
+    building = [step for step in steps if step in (*managed, *pip, *entering) or _serves_conda(step, found)]
+    left = [step for step in steps if step not in (*building, *system) and not step.cleans]
+    if left and (changes_shell(steps) or (entering and any(step.program not in FILE_COMMANDS for step in left))):
+        raise Refused("it changes the state of the shell that installs, so it cannot be divided", position)
+    if any(step.program in ("chown", "chgrp") for step in building):
+        raise Refused("it gives the environment away, and a copy between stages takes that back", position)
     if building:
         plan.build.append(position)
     if any(_installs(step.call) for step in building):
@@ -163,7 +166,10 @@ def _serves_conda(step: Step, found: Environment) -> bool:
         )
     if step.program == "which":
         return True
-    return step.program in FILE_COMMANDS and re.search(r"\b(conda|mamba|activate)\b", step.text) is not None
+    if step.program == "ln" and found.prefix and any(word.startswith(f"{found.prefix}/") for word in words):
+        return False  # where the program runs, the environment lies at the same place
+    inside = bool(found.prefix) and re.search(rf"{re.escape(found.prefix)}(?![\w.-])", step.text) is not None
+    return step.program in FILE_COMMANDS and (inside or re.search(r"\b(conda|mamba|activate)\b", step.text) is not None)
 
 
 def _active(model: Model, found: Environment, position: int) -> str:
@@ -183,6 +189,8 @@ def _sort_call(model: Model, found: Environment, position: int, call: Call, acti
     verb = call.verb.value if call.verb is not None else ("activate" if call.packages[:1] == ("activate",) else None)
     if verb == "activate" or call.action is Action.CLEAN:
         return
+    if "envs_dirs" in call.packages:
+        raise Refused("a setting says where environments lie", position)
     if verb not in _KNOWN or not call.complete:
         raise Refused(f"what `{call.ecosystem} {verb or ''}`".rstrip() + " does to the environment is not known", position)
     if call.action is Action.OTHER:
@@ -196,7 +204,8 @@ def _sort_call(model: Model, found: Environment, position: int, call: Call, acti
         raise Refused(f"what conda reads is not known: {read if isinstance(read, str) else files}", position)
     if named is None and verb == "env":
         named = next((environment.name for _, environment in read), None)
-    if _makes(call):
+    _check_settings(model, state, position, call, copies)
+    if _makes(call) and named not in _BASE:
         _note_place(state, found, position, named)
     elif not (found.is_meant(state, named) if named is not None else active == found.prefix):
         if named in (None, *_BASE) and set(call.packages) <= _OWN and not read and call.packages:
@@ -209,6 +218,20 @@ def _sort_call(model: Model, found: Environment, position: int, call: Call, acti
         found.packages += environment.packages
         plan.requirements += environment.requirements
         found.variables |= environment.variables
+
+
+def _check_settings(model: Model, state: State, position: int, call: Call, copies: list[CopyFacts]) -> None:
+    """No file that is copied may steer conda, which the build stage would not have.
+
+    Raises:
+        Refused: One may.
+    """
+    try:
+        CopiedFiles(model, state, tuple(copies)).outside_the_system()
+    except CannotTell as error:
+        raise Refused(f"what {call.ecosystem} reads is not known: {error}", position) from error
+    if any(copy.destination is None or overlap(copy.destination, "/opt/conda") for copy in copies):
+        raise Refused("files are copied to where conda lies", position)
 
 
 def _note_place(state: State, found: Environment, position: int, named: str | None) -> None:
