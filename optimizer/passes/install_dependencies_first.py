@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from optimizer.model import Model
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites
 
+_LOCAL = (" .", " /", '".', "'.", '"/', "'/", "=.")
+"""What stands in a RUN that installs a folder."""
 _PROJECT = (
     '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n\n'
     '[project]\nname = "notes"\nversion = "1.0"\ndependencies = ["flask>=3"]\n'
@@ -59,7 +61,7 @@ class InstallDependenciesFirst(Pass):
             return
         for stage in model.stages:
             texts = {p: model.file.nodes[p].text for p in stage.positions}
-            positions = [p for p, text in texts.items() if "install" in text and "pip" in text and ("." in text or "/" in text)]
+            positions = [p for p, text in texts.items() if "install" in text and "pip" in text and any(map(text.__contains__, _LOCAL))]
             if positions and any("COPY" in text.upper() or "ADD" in text.upper() for text in texts.values()):
                 from optimizer.passes.reorder.project_dependencies import dependencies_first  # seldom needed
 

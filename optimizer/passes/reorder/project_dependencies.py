@@ -173,7 +173,9 @@ def _reason(model: Model, stage: Stage, install: _Install, declared: Declared, s
         if before.files:
             return "the commands in front of it read what is copied"
     version = python_version(stage.image) if stage.image is not None else None
-    if call.ecosystem == "pip" and (version is None or int(version.partition(".")[2]) < declared.since):
+    if call.ecosystem == "pip" and declared.since and version is None:
+        return "which Python the image has is not known"
+    if call.ecosystem == "pip" and declared.since and int((version or "").partition(".")[2]) < declared.since:
         return f"only Python 3.{declared.since} and later can list what {declared.manifest} names"
     if not declared.program and (install.call.ecosystem != "pip" or model.before(start).workdir != state.workdir):
         return f"{declared.manifest} installs them where its folder is entered"
