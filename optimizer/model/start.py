@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from optimizer.context.javascript import PackageJson, package_json
 from optimizer.context.scripts import placed_script, script_text, shebang
+from optimizer.ecosystems.conda_run import activates
 from optimizer.model.entries import Files, Found, compiled_language
 from optimizer.model.expansion import ALL_ARGUMENTS, expanded, redirected, value_of
 from optimizer.model.launch import (
@@ -166,7 +167,7 @@ class _Reader:
                 variants += [expanded(command, variables, old)[2:] for old in variants[:1]]
             if name in (".", "source"):
                 self._source(command, source, folder, variables)
-            elif name in _BUILTINS or name in functions:
+            elif name in _BUILTINS or name in functions or activates(command.argv) is not None:
                 self._note_writes(command, source, folder, variables)
             elif name == "eval":
                 self.unknown.append(f"{source} evaluates a computed text")
@@ -184,7 +185,9 @@ class _Reader:
 
     def _source(self, command: Command, source: str, folder: str | None, variables: dict[str, str | None]) -> None:
         path = value_of(command.words[1].text, variables) if len(command.words) > 1 else None
-        if path is not None and re.search(r"/bin/activate$|^/etc/(profile|bash)", path):
+        if path is not None and re.search(r"/bin/activate$|^/etc/(profile|bash)|/etc/profile\.d/conda\.sh$", path):
+            return
+        if activates(command.argv) is not None:
             return
         if "/etc/conda/activate.d/" in str(self.running[-1][1]):
             return  # packages of conda set variables there
