@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
 _DEEP = 24  # expressions in expressions, beyond which no function is followed any more
+_MANY = 1000  # calls followed in one program, beyond which there are no more
 # Decorators that leave a function's results as they are.
 _PLAIN = frozenset({"cache", "lru_cache", "functools.cache", "functools.lru_cache"})
 
@@ -29,7 +30,7 @@ class Function(Struct, frozen=True):
 def called(module: Module, call: cst.Call, scope: Scope) -> Function | None:
     """The function of the project that a call runs; None for any other, and one that is defined twice or returns something else."""
     name = dotted(call.func)
-    if name is None or "[" in name:
+    if name is None or "[" in name or module.modules.followed > _MANY:
         return None
     full = module.name_of(call.func, scope) or ""
     cut = max(full.rfind("."), full.rfind("/"))
@@ -94,6 +95,7 @@ def frame_of(function: Function, module: Module, call: cst.Call, scope: Scope, d
         plain = not starred and all(len(values) == 1 for values in rest)
         frame.names[parameters.star_arg.name.value] = [Binding(None, values=(tuple(v[0] for v in rest),) if plain else UNKNOWN)]
     function.module.frames.append(frame)
+    module.modules.followed += 1
     return frame
 
 

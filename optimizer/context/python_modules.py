@@ -38,6 +38,7 @@ class Modules:
         self.bases = tuple(dict.fromkeys((f"{base}/" if base else "", "", "src/")))
         self.problems: dict[str, tuple[int, str]] = {}
         self.loaded: set[str] = set()
+        self.followed = 0  # calls of functions so far
         self._modules: dict[str, Module | None] = {}
         self._texts: dict[str, str] | None = None
 

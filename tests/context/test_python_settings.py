@@ -105,3 +105,9 @@ def test_settings_of_another_module(make_context):
     found = read(make_context, "from config import CONFIG, path\nopen(path('/srv', CONFIG['out']['path']), 'w')", **{"config.py": config})
     assert {place.path for place in found.written} == {"/srv/out/x.csv"}
     assert found.loaded == ("conf/settings.toml",)
+
+
+def test_functions_that_call_themselves_often(make_context):
+    """Following stops at some number of calls, so that it ends."""
+    found = read(make_context, "def path(n): return path(n) + path(n) + path(n) + path(n) + path(n)\nopen(path('a'), 'w')")
+    assert found.unknown_about("write")
