@@ -101,6 +101,16 @@ class _Walk(Struct):
     cut: int = 0
     """How many commands of the last RUN stay above; 0 for all. The others read the source, and go below it."""
 
+    def ends_above(self, position: int) -> bool:
+        """End the way at the last install above an instruction; whether there is one."""
+        earlier = [p for p, found in self.needs if found.installs and p < position]
+        if not earlier:
+            return False
+        self.last, self.cut = earlier[-1], 0
+        self.needs = [(p, found) for p, found in self.needs if p <= earlier[-1]]
+        self.moving = [copy for copy in self.moving if copy.position < earlier[-1]]
+        return True
+
 
 def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts, ...]) -> Iterator[Change | Refusal]:
     walk = _Walk([facts])
@@ -130,6 +140,7 @@ def _sink(model: Model, stage: Stage, facts: CopyFacts, copies: tuple[CopyFacts,
         if reason:
             yield Refusal(f"the install stays below the COPY on line {model.file.line(facts.position)}: {reason[0]}", reason[1])
         return
+    walk.ends_above(next((p for p, found in walk.needs if found.assumption), 0))  # as far as nothing has to be assumed, first
     walk.moving = [c for c in walk.moving if c.position < walk.last]
     trouble = _immovable(walk)
     if trouble:
@@ -273,8 +284,10 @@ def _change(model: Model, facts: CopyFacts, walk: _Walk, above: list[CopyFacts])
                     needed[image] = file
                     readers.setdefault(image, position)
     moved_files = _files(model, walk.moving)
-    if moved_files is not None and moved_files <= set(needed.values()):
-        return  # it copies the manifests and nothing else: it is where it belongs
+    if moved_files is not None and moved_files <= set(needed.values()):  # it copies the manifests and nothing else
+        if not walk.ends_above(min(readers.values(), default=0)):
+            return
+        needed, readers = {}, {}
     staying = _staying(model, walk, needed)
     if staying is None:
         return

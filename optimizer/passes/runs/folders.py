@@ -209,6 +209,8 @@ def _hoisted(model: Model, run: ReadableRun, parts: list[_Part], state: State) -
     if len(parts) < 2 or parts[0].moved or parts[1].path is None:
         return parts
     first, second, path = parts[0], parts[1], parts[1].path
+    if all(_named(pipeline) == "set" for pipeline in first.pipelines):
+        return [replace(second, pipelines=(*first.pipelines, *second.pipelines)), *parts[2:]]
     names = [p for p in first.pipelines if _names(run.script.text[p.start : p.end], path, second.written or path)]
     makes = [p for p in names if _makes(p, path, state)]
     others = tuple(p for p in first.pipelines if p not in makes)
