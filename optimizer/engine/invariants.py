@@ -74,11 +74,7 @@ def _commands(model: Model) -> object:
 
 def _all(model: Model, keywords: tuple[str, ...]) -> object:
     """What the final stage says of the image by some instructions, with what it has from the stages that it starts from."""
-    stages, stage = [model.final], model.final
-    while stage.base is not None:
-        stage = model.stages[stage.base]
-        stages.insert(0, stage)
-    positions = [p for each in stages for p in each.positions]
+    positions = [p for stage in reversed((model.final, *model.bases(model.final))) for p in stage.positions]
     return [_meaning(model, p) for p in positions if model.file.instruction(p).keyword in keywords]
 
 

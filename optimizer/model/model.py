@@ -129,6 +129,14 @@ class Model(Struct, frozen=True, dict=True):
                 return found
         return self.stages[-1]
 
+    def bases(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages that a stage starts from, the nearest first."""
+        found: list[Stage] = []
+        while stage.base is not None:
+            stage = self.stages[stage.base]
+            found.append(stage)
+        return tuple(found)
+
     @cached_property
     def _by_name(self) -> dict[str, int]:
         """The index of the last stage of each name, in small letters."""

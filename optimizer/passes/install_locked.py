@@ -103,9 +103,7 @@ def _is_plain(call: Call) -> bool:
 
 def _has_modern_npm(model: Model, stage: Stage) -> bool:
     """Whether the npm of a stage is sure to be 7 or later."""
-    while stage.base is not None:
-        stage = model.stages[stage.base]
-    image = stage.image
+    image = (stage, *model.bases(stage))[-1].image
     if image is None or image.family != "node":
         return image is not None and image.release in _RELEASES
     return (image.version or "").partition(".")[0] not in _OLD

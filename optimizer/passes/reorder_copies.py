@@ -15,6 +15,7 @@ from optimizer.model.copied_files import CannotTell
 from optimizer.model.copies import CopyFacts, copy_facts, overlap, stage_copies
 from optimizer.model.local_folders import compiles_in_place
 from optimizer.model.reads import Reads, reads
+from optimizer.model.shipping import shipped
 from optimizer.passes.base import Change, Fact, Keeps, Pass, Refusal, Rewrites, Safety
 from optimizer.passes.text import comments_above, line_end_of, quote_names
 from optimizer.syntax import Blank, Comment, Instruction, Node
@@ -162,12 +163,12 @@ def _divided(model: Model, position: int, node: Instruction, copies: list[CopyFa
     steps = steps_of(node)
     if steps is None or node.heredocs or not in_turn(node):
         return None
-    shipped = _shipped(model, position)
-    if shipped and any(step.cleans and step.program != "set" for step in steps):
+    ships = model.stage_of(position) in shipped(model)  # the layer is part of an image
+    if ships and any(step.cleans and step.program != "set" for step in steps):
         return None
     lead = _lead(steps)
     for count in range(len(steps) - 1, lead, -1):
-        if shipped and _takes_away(steps[count]):
+        if ships and _takes_away(steps[count]):
             return None
         try:
             found = reads(model, position, copies, steps[count - 1].end)
@@ -189,14 +190,6 @@ def _lead(steps: tuple[Step, ...]) -> int:
             break
         count += 1
     return count
-
-
-def _shipped(model: Model, position: int) -> bool:
-    """Whether the layer of a RUN is part of the image: its stage is the final one, or one that this starts from."""
-    stage = model.final
-    while stage.base is not None and position not in stage.positions:
-        stage = model.stages[stage.base]
-    return position in stage.positions
 
 
 def _takes_away(step: Step) -> bool:

@@ -23,6 +23,7 @@ class RepairStages(Pass):
         are put on ``PATH`` or ``PYTHONPATH``, those in root's home move to where every user may read them. A distroless
         image starts a module where its command is not there. A runtime stage with another C library than compiled
         packages need moves to the slim image of the same Python, and one without a shared library installs it.
+        Where all of ``/usr/local`` is copied over the same Python for its packages, these are copied alone.
         For Node, ``node_modules`` and package.json are copied where the program needs them, and the command of a
         distroless image, which starts Node itself, becomes Node's arguments.
 

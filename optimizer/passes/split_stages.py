@@ -168,7 +168,8 @@ class SplitStages(Pass):
         in a build stage, and runs on the slim image of the same Ruby or on Debian's own, in production without the gems of
         development. PHP: copies packages and compiled extensions onto the same image, without Composer, headers and what
         fetches packages. A runtime stage that only copies from build stages is put on the slim image, or on the one that its
-        program would get by a split.
+        program would get by a split; it keeps no system packages that only building needs. A stage that starts from another
+        one is split with what it has from that. Steps that test, lint or print stay where everything is installed.
 
     Why
         Compilers, headers and development dependencies make most of an image's size and of its attack surface, and

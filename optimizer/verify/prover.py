@@ -317,9 +317,7 @@ class Prover:
 def base_only(file: Dockerfile, target: str | None) -> str | None:
     """A Dockerfile that is nothing but the base image of the stage that is built; None when that is ``scratch`` or not clear."""
     model = Model(file, None, target)
-    stage = model.final
-    while stage.base is not None:
-        stage = model.stages[stage.base]
+    stage = (model.final, *model.bases(model.final))[-1]
     if stage.reference == "scratch":
         return None
     first = model.stages[0].position

@@ -14,7 +14,7 @@ def inlined(model: Model, stage: Stage) -> Model | None:
     Returns:
         Facts of that file, in which the stage has the same number; None where it inherits nothing, or triggers of ONBUILD.
     """
-    bases = _bases(model, stage)
+    bases = model.bases(stage)
     instructions = [model.file.instruction(p) for base in reversed(bases) for p in base.positions]
     if not instructions or any(node.keyword == "ONBUILD" for node in instructions):
         return None
@@ -39,7 +39,7 @@ def shared_again(model: Model, stage: Stage, file: Dockerfile) -> Dockerfile:
     """
     after = Model(file)
     count = len(after.stages) - len(model.stages)
-    bases = _bases(model, stage)
+    bases = model.bases(stage)
     base = bases[0]
     if base.name is None:
         return file
@@ -90,15 +90,6 @@ def _renamed(file: Dockerfile, old: str, new: str) -> Dockerfile:
     return file.replaced(0, len(file.nodes), nodes)
 
 
-def _alone(model: Model, stage: Stage, bases: list[Stage]) -> bool:
+def _alone(model: Model, stage: Stage, bases: tuple[Stage, ...]) -> bool:
     """Whether a stage starts from one other stage, which nothing else needs."""
     return len(bases) == 1 and model.dependants(bases[0]) == (stage,)
-
-
-def _bases(model: Model, stage: Stage) -> list[Stage]:
-    """The stages that a stage starts from, the nearest first."""
-    found: list[Stage] = []
-    while stage.base is not None:
-        stage = model.stages[stage.base]
-        found.append(stage)
-    return found

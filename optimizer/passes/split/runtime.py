@@ -46,7 +46,7 @@ def slim_runtime(model: Model, stage: Stage) -> Change | None:
     image = stage.image
     if image is None or image.family not in _LANGUAGES or image.package_manager != "apt":
         return None
-    bases = _bases(model, stage)
+    bases = model.bases(stage)
     settings = _settings(model, bases)
     own = _own_steps(model, stage, image)
     if settings is None or own is None or not (image.variant == "full" or (image.variant == "slim" and _spare(model, bases, own))):
@@ -103,20 +103,11 @@ def _kind(image: BaseImage) -> tuple[str, str | None, str | None]:
     return image.family, image.version, image.distribution
 
 
-def _bases(model: Model, stage: Stage) -> list[Stage]:
-    """The stages that a stage starts from, the nearest first."""
-    found: list[Stage] = []
-    while stage.base is not None:
-        stage = model.stages[stage.base]
-        found.append(stage)
-    return found
-
-
-def _runs(model: Model, bases: list[Stage]) -> list[Instruction]:
+def _runs(model: Model, bases: tuple[Stage, ...]) -> list[Instruction]:
     return [node for base in bases for p in base.positions if (node := model.file.instruction(p)).keyword == "RUN"]
 
 
-def _settings(model: Model, bases: list[Stage]) -> list[Node] | None:
+def _settings(model: Model, bases: tuple[Stage, ...]) -> list[Node] | None:
     """What stages set for those that start from them, in order; None when they do more than that and set up package managers."""
     nodes = [model.file.instruction(p) for base in reversed(bases) for p in base.positions]
     if any(node.keyword not in ("ENV", "ARG", "WORKDIR", "LABEL", "RUN") for node in nodes) or not all(
@@ -133,7 +124,7 @@ class _Own(Struct):
     commands: list[tuple[int, Step]]
 
 
-def _spare(model: Model, bases: list[Stage], own: _Own) -> bool:
+def _spare(model: Model, bases: tuple[Stage, ...], own: _Own) -> bool:
     """Whether a stage on a slim image holds a package manager of the project, or system packages that only building needs."""
     return any(map(sets_up_manager, _runs(model, bases))) or any(build_only(package, "apt") for package in own.system.packages)
 
