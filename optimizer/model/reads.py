@@ -140,8 +140,9 @@ class _Reader(CopiedFiles):
         elif program in _NO_PATHS or asks_version([word.value for word in words.words]):
             if any(w.value is None and w.substitutions for w in words.words):
                 raise CannotTell("a value is known only when it runs")
-            for copy, at in [(c, at) for c in self.copies for at in self.targets(c) if program == "update-ca-certificates" and at]:
-                self.certificate(copy, at)
+            if program == "update-ca-certificates":
+                for one, at in [(copy, at) for copy in self.copies for at in self.targets(copy) if at]:
+                    self.certificate(one, at)
         elif program in _PATHS:
             self.operands(program or "", words.words[1:])
         elif program == "find" and not any((w.value or "").startswith(("-exec", "-ok", "-f")) for w in words.words):

@@ -36,6 +36,12 @@ def style_of(file: Dockerfile, node: Instruction) -> Style:
     return Style()
 
 
+def joint_of(file: Dockerfile, node: Instruction) -> str:
+    """What stands between two commands of a RUN that is broken over lines, in the style of ``node``."""
+    style, newline = style_of(file, node), line_end_of(file, node)
+    return f" && {node.escape}{newline}{style.indent}" if style.trailing_and else f" {node.escape}{newline}{style.indent}&& "
+
+
 def line_end_of(file: Dockerfile, node: Instruction) -> str:
     """The line end that an instruction uses, else the file's."""
     if node.text.endswith("\r\n"):
@@ -101,6 +107,12 @@ def body(node: Instruction) -> str:
 def instruction_like(file: Dockerfile, node: Instruction, keyword: str, rest: str) -> Instruction:
     """A new instruction on one line, written the way ``node`` is."""
     return Instruction(f"{indent_of(node)}{keyword_like(node, keyword)} {rest}{line_end_of(file, node)}", node.escape)
+
+
+def run_of(file: Dockerfile, node: Instruction, commands: list[str]) -> Instruction:
+    """A RUN of some commands, with the flags and in the style of another one."""
+    flags = "".join(f"--{flag.name}={flag.value} " for flag in node.flags)
+    return instruction_like(file, node, "RUN", flags + joint_of(file, node).join(commands))
 
 
 def quote_names(names: list[str] | tuple[str, ...], limit: int = 4) -> str:

@@ -23,7 +23,7 @@ from optimizer.passes.base import Change, Refusal
 from optimizer.passes.reorder.manifest_copy import copy_of
 from optimizer.passes.split.python_steps import RUNTIME_ONLY
 from optimizer.passes.split.steps import Step, changes_shell, steps_of
-from optimizer.passes.text import comments_above, instruction_like, line_end_of, quote_names, style_of
+from optimizer.passes.text import comments_above, quote_names, run_of
 from optimizer.syntax import Blank, Comment, Instruction, Node
 
 _LIST = "/tmp/requirements.txt"
@@ -225,7 +225,7 @@ def _first_run(model: Model, install: _Install, declared: Declared, image: str, 
     start, end = edits[0]
     source = node.script.text
     if not declared.program:
-        return _written(model, node, [step.text for step in install.steps[: install.at + 1]])
+        return run_of(model.file, node, [step.text for step in install.steps[: install.at + 1]])
     given = manifest if install.call.ecosystem == "uv" else _LIST
     extras = re.findall(r"[\w.-]+", install.word.partition("[")[2]) if install.call.ecosystem == "uv" else []
     taken = "".join(f" --extra {extra}" for extra in extras)
@@ -235,15 +235,7 @@ def _first_run(model: Model, install: _Install, declared: Declared, image: str, 
         python = program if re.fullmatch(r"python[\d.]*", program) else "python3" if program == "pip3" else "python"
         commands.append(f"{python} -c '{declared.program.format(manifest)}' > {_LIST}")
     commands.append(re.sub(r"\s+", " ", f"{source[command.start : start]}-r {given}{taken}{source[end : command.end]}"))
-    return _written(model, node, commands)
-
-
-def _written(model: Model, node: Instruction, commands: list[str]) -> Instruction:
-    """A RUN of some commands, with the flags and in the style of another one."""
-    newline, style = line_end_of(model.file, node), style_of(model.file, node)
-    joint = f" && {node.escape}{newline}{style.indent}" if style.trailing_and else f" {node.escape}{newline}{style.indent}&& "
-    flags = "".join(f"--{flag.name}={flag.value} " for flag in node.flags)
-    return instruction_like(model.file, node, "RUN", flags + joint.join(commands))
+    return run_of(model.file, node, commands)
 
 
 def _second_run(install: _Install, node: Instruction) -> Instruction:

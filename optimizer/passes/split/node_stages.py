@@ -84,8 +84,8 @@ class NodeStages:
     def __post_init__(self) -> None:
         self.file = self.model.file
         self.written = self.file.instruction(self.stage.position).value.split()[0]
-        works = bool(self.plan.builds or self.plan.checks)
-        self.name = stage_name(self.model, "build" if works or len(self.model.stages) == 1 else "dependencies")
+        builds = self.plan.builds or self.plan.checks or len(self.model.stages) == 1
+        self.name = stage_name(self.model, "build" if builds else "dependencies")
         self.copies = stage_copies(self.model, self.stage)
         plan, main = self.plan, self.main
         self.several = len(plan.installs) > 1

@@ -63,8 +63,8 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         p for p, found in calls.items() if any(c.ecosystem in ("pip", *MANAGERS) for c in found) or sets_up(model.file.instruction(p))
     ]
     plan.manager = manager_of([call for found in calls.values() for call in found])
-    tested = [p for p in calls if any(map(checks, steps_of(model.file.instruction(p)) or ()))]
-    last = max([*installs, *tested], default=-1)
+    plan.checks = [p for p in calls if any(map(checks, steps_of(model.file.instruction(p)) or ()))]
+    last = max([*installs, *plan.checks], default=-1)
     early = [(p, model.file.instruction(p)) for p in stage.positions if p <= last]
     text = "\n".join(n.value for p, n in early if n.keyword in ("COPY", "ADD", "WORKDIR", "ENV") or p in installs)
     for position in stage.positions:
@@ -72,7 +72,7 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         match node.keyword:
             case "RUN":
                 _sort_run(model, plan, position, node, [c for c in copies if c.position < position], position < last)
-            case "ENV" | "ARG" | "WORKDIR" | "SHELL" if position < last and (tested or sets_for_building(node, text)):
+            case "ENV" | "ARG" | "WORKDIR" | "SHELL" if position < last and (plan.checks or sets_for_building(node, text)):
                 plan.build.append(position)
             case "USER" if position < last and model.before(last).user not in ("root", "0"):
                 raise Refused("packages are installed as another user than root", position)
@@ -89,7 +89,7 @@ def sort_instructions(model: Model, stage: Stage) -> Plan:
         named = plan.project or any(posixpath.basename(m) in step.text for m in (*plan.manifests, *plan.exported))
         if step.program in _EDITORS and plan.pip and position < plan.pip[-1] and named:
             raise Refused(f"`{step.program}` may change what pip reads afterwards", position)
-        if position < max(tested, default=-1):
+        if position < max(plan.checks, default=-1):
             plan.build.append(position)
     return plan
 
@@ -176,8 +176,6 @@ def _sort_run(model: Model, plan: Plan, position: int, node: Instruction, copies
         plan.venv = place
     if pip or venv or tools or managed or compiled or installed or checked:
         plan.build.append(position)
-    if checked:
-        plan.checks.append(position)
     if installed:
         _sort_setup(model, plan, position, copies)
     if compiled:

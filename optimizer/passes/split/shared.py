@@ -12,7 +12,7 @@ from optimizer.knowledge.debian import build_only, package_of, plain_name, progr
 from optimizer.knowledge.images import BaseImage
 from optimizer.knowledge.python_packages import PythonPackage
 from optimizer.model import Model, Stage, stage_number
-from optimizer.passes.text import comments_above, indent_of, keyword_like, line_end_of, style_of
+from optimizer.passes.text import comments_above, indent_of, joint_of, keyword_like, line_end_of
 from optimizer.syntax import Blank, Comment, Dockerfile, Instruction, Node
 
 # Libraries that the slim Debian images of Python and Node have from their own packages.
@@ -190,16 +190,14 @@ def apt_install(model: Model, stage: Stage, packages: Iterable[str], options: It
     """A RUN that installs Debian packages and leaves no lists behind. upgrade: the verb that renews those of the image first."""
     node = model.file.instruction(stage.position)
     newline, escape, indent = line_end_of(model.file, node), node.escape, _indent(model, stage)
-    style = style_of(model.file, node)
     flags = "".join(
         f" {option}"
         for option in dict.fromkeys(options)
         if option in ("--no-install-recommends", "--no-install-suggests", "-q", "-qq", "--fix-missing")
     )
-    joint = f" && {escape}{newline}{style.indent}" if style.trailing_and else f" {escape}{newline}{style.indent}&& "
     names = " ".join(packages)
     steps = ["apt-get update", f"apt-get {upgrade} -y" if upgrade else "", f"apt-get install -y{flags} {names}" if names else ""]
-    body = joint.join([*filter(None, steps), "rm -rf /var/lib/apt/lists/*"])
+    body = joint_of(model.file, node).join([*filter(None, steps), "rm -rf /var/lib/apt/lists/*"])
     return Instruction(f"{indent}{keyword_like(node, 'RUN')} {body}{newline}", escape)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from optimizer.ecosystems import Action, Call, asks_version, read_call, unwrapped
 from optimizer.model import Model
 from optimizer.passes.split.shared import Refused
-from optimizer.passes.text import indent_of, keyword_like, line_end_of, style_of
+from optimizer.passes.text import run_of
 from optimizer.syntax import Dockerfile, Instruction
 from optimizer.syntax.heredocs import is_marker
 from optimizer.syntax.shell import Command, Compound, Pipeline, Script, Statement
@@ -220,9 +220,4 @@ class SystemSteps:
 def remaining(file: Dockerfile, node: Instruction, steps: tuple[Step, ...], keep: Callable[[Step], bool]) -> Instruction | None:
     """A RUN of those steps that stay, in the style of the one they come from; None when none does."""
     kept = [step.text for step in steps if keep(step)]
-    if not kept:
-        return None
-    newline, style = line_end_of(file, node), style_of(file, node)
-    joint = f" && {node.escape}{newline}{style.indent}" if style.trailing_and else f" {node.escape}{newline}{style.indent}&& "
-    flags = "".join(f"--{flag.name}={flag.value} " for flag in node.flags)
-    return Instruction(f"{indent_of(node)}{keyword_like(node, 'RUN')} {flags}{joint.join(kept)}{newline}", node.escape)
+    return run_of(file, node, kept) if kept else None
